@@ -1,0 +1,155 @@
+"""Executed notebooks of every chapter, for download and for Colab.
+
+Colab opens no MyST, so each chapter is also published as an ``.ipynb`` with its
+outputs: a first cell installs the book's package where it is missing, and the
+numbers that the page glues into its text stand in the text. The site carries the
+notebooks in the folder ``notebooks/``; the publishing workflow puts the same folder
+on a branch of that name, because Colab opens notebooks only from a repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nbformat
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "notebooks"
+BRANCH = "notebooks"
+
+_GLUED = re.compile(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`")
+_TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<[^`>]+>)?`")
+_REFERENCE = re.compile(r"\{(?:num)?ref\}`(?:([^`<]+?)\s*<[^`>]+>|([^`]+))`")
+_CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
+_LABEL = re.compile(r"^\([\w-]+\)=\n", flags=re.MULTILINE)
+
+
+def readable(text: str, numbers: dict[str, Any]) -> str:
+    """Return a chapter's text with MyST's roles as plain Markdown.
+
+    Parameters
+    ----------
+    text : str
+        A Markdown cell.
+    numbers : dict
+        What the chapter glued, by name.
+
+    Raises
+    ------
+    KeyError
+        If the text names a number that was not glued.
+    """
+    text = _GLUED.sub(lambda m: format(numbers[m[1]], m[2] or ""), text)
+    text = _TERM.sub(r"\1", text)
+    text = _REFERENCE.sub(lambda m: f"*{m[1] or m[2]}*", text)
+    text = _CITATION.sub(r"[\1]", text)
+    return _LABEL.sub("", text)
+
+
+def glued(path: Path) -> dict[str, Any]:
+    """Return what a chapter glued, by name, from the file that MyST-NB leaves.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; a chapter that glues nothing has none.
+    """
+    if not path.exists():
+        return {}
+    outputs = json.loads(path.read_text("utf8"))
+    return {
+        name: ast.literal_eval(output["data"]["text/plain"])
+        for name, output in outputs.items()
+    }
+
+
+def for_readers(
+    notebook: NotebookNode, numbers: dict[str, Any], package: str
+) -> NotebookNode:
+    """Return a copy of an executed notebook that runs and reads well by itself.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+        The executed chapter.
+    numbers : dict
+        What the chapter glued, by name.
+    package : str
+        What pip installs to get the book's package.
+    """
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if cell.cell_type == "markdown":
+            cell.source = readable(cell.source, numbers)
+    install = nbformat.v4.new_code_cell(
+        "# Installs the book's package where it is missing, in Colab for example.\n"
+        "import importlib.util\n\n"
+        'if importlib.util.find_spec("descent") is None:\n'
+        f'    %pip install --quiet "{package}"',
+        id="install",
+    )
+    copy.cells.insert(0, install)
+    return copy
+
+
+def repository(config: Config) -> tuple[str, str]:
+    """Return the repository's URL and branch from the theme's options."""
+    options = config["html_theme_options"]
+    return options["repository_url"].rstrip("/"), options["repository_branch"]
+
+
+def _follow_fork(app: Sphinx, config: Config) -> None:
+    """In a fork's own workflow, let all links point at the fork."""
+    slug, server = os.environ.get("GITHUB_REPOSITORY"), os.environ.get("GITHUB_SERVER_URL")
+    if slug and server:
+        config["html_theme_options"]["repository_url"] = f"{server}/{slug}"
+
+
+def _add_buttons(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Write a chapter's notebook; offer it for download and in Colab."""
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
+    if "kernelspec" not in app.env.metadata.get(name, {}) or not executed.exists():
+        return
+    url, branch = repository(app.config)
+    notebook = nbformat.read(executed, as_version=4)
+    target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    numbers = glued(executed.with_suffix(".glue.json"))
+    package = f"descent @ git+{url}@{branch}"
+    nbformat.write(for_readers(notebook, numbers, package), target)
+
+    for group in context["header_buttons"]:
+        for button in group.get("buttons", []):
+            if str(button.get("url", "")).endswith(".ipynb"):
+                button["url"] = context["pathto"](f"{FOLDER}/{name}.ipynb", 1)
+        if group.get("label") == "launch-buttons":
+            group["buttons"].append(
+                {
+                    "type": "link",
+                    "text": "Colab",
+                    "tooltip": "Launch on Colab",
+                    "icon": "_static/images/logo_colab.png",
+                    "url": "https://colab.research.google.com/github"
+                    f"{urlsplit(url).path}/blob/{BRANCH}/{name}.ipynb",
+                }
+            )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx, after the theme has made its buttons at 501."""
+    app.connect("config-inited", _follow_fork)
+    app.connect("html-page-context", _add_buttons, priority=502)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

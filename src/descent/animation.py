@@ -1,0 +1,293 @@
+"""The one way to make an animation: draw once, move what moves, share a palette.
+
+The plain way makes a new figure for every frame and saves it as a PNG; nearly
+all of its time goes into drawing the same axes again. Here the figure is drawn
+once. For each frame only the artists that move (matplotlib's own mark for them is
+``animated=True``) are drawn over a copy of that background, and every frame is
+mapped to one palette. The `gif` package writes the file.
+"""
+
+import base64
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gif
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from descent import checks
+
+__all__ = ["STILL", "Animation", "animate"]
+
+# The GIF carries the number of its still in a comment that starts with this.
+STILL = "still="
+
+# Colors are looked up by their upper 6 bits of red, green and blue.
+_BITS = 6
+_BINS = 1 << (3 * _BITS)
+
+# How many frames the palette is chosen from.
+_SAMPLES = 9
+
+# Index 0 of the palette means "as in the frame before".
+_UNCHANGED = 0
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A finished GIF, its still, and what a page needs to know up front.
+
+    In a notebook it shows itself as the GIF.
+
+    Attributes
+    ----------
+    data : bytes
+        The GIF file.
+    still : PIL.Image.Image
+        The one frame that stands for all of them.
+    still_at : int
+        Which frame that is.
+    width, height : int
+        Size in pixels.
+    durations : tuple of int
+        How long each frame stays, in milliseconds.
+    """
+
+    data: bytes
+    still: Image.Image
+    still_at: int
+    width: int
+    height: int
+    durations: tuple[int, ...]
+
+    def save(self, path: str | Path) -> None:
+        """Write the GIF to `path`, and its still beside it as a PNG.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Where to; the name must end in ``.gif``.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise.
+        """
+        path = Path(path)
+        if path.suffix != ".gif":
+            raise ValueError(f"path must end in .gif, got {str(path)!r}")
+        path.write_bytes(self.data)
+        self.still.save(path.with_suffix(".png"), optimize=True)
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+        """Show the GIF in a notebook, a third smaller than its pixels: sharper."""
+        shown = {"width": self.width * 2 // 3, "height": self.height * 2 // 3}
+        return (
+            {
+                "image/gif": base64.b64encode(self.data).decode("ascii"),
+                "text/plain": f"Animation of {len(self.durations)} frames",
+            },
+            {"image/gif": shown},
+        )
+
+
+def animate(
+    figure: Figure,
+    update: Callable[[int], object],
+    frames: int | Sequence[int],
+    *,
+    duration: int = 60,
+    hold: int = 1500,
+    still: int = -1,
+    colors: int = 48,
+) -> Animation:
+    """Make an animation by moving artists of a figure that is drawn once.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure. Artists made with ``animated=True`` are drawn anew in every
+        frame, all others once. The figure is closed in the end.
+    update : callable
+        Called with the number of each frame; moves the animated artists.
+    frames : int or sequence of int
+        How many frames, or the numbers to call `update` with, in order.
+    duration : int
+        Milliseconds a frame stays, a multiple of 10 (the format knows no others).
+    hold : int
+        Milliseconds the last frame stays, a multiple of 10. The first frame stays
+        for half as long.
+    still : int
+        Which frame stands for all of them; counted from the end if negative.
+    colors : int
+        How many colors the palette has, from 32 to 255. Lines and text are fine
+        with the default; a color map wants all 255 or shows bands.
+
+    Returns
+    -------
+    Animation
+        The GIF and its still.
+
+    Raises
+    ------
+    ValueError
+        If there are no frames, no animated artist, `still` is not one of the
+        frames, a time is not a positive multiple of 10, or `colors` is out of range.
+    """
+    if isinstance(frames, int | np.integer):
+        frames = range(checks.integer("frames", frames, at_least=1))
+    if len(frames) == 0:
+        raise ValueError("frames must name at least one frame, got none")
+    if not -len(frames) <= still < len(frames):
+        raise ValueError(
+            f"still must be one of the {len(frames)} frames, got {still}"
+        )
+    for name, value in (("duration", duration), ("hold", hold)):
+        if checks.integer(name, value, at_least=10) % 10:
+            raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
+    if not 32 <= checks.integer("colors", colors, at_least=32) <= 255:
+        raise ValueError(f"colors must be at most 255, got {colors}")
+    moving = _moving(figure)
+    if not moving:
+        raise ValueError(
+            "figure must have an artist made with animated=True, it has none"
+        )
+
+    try:
+        draw = _Stage(figure, moving, update)
+        sample = sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES)})
+        palette = _Palette([draw(frames[i]) for i in sample], colors)
+        indexed = [palette.index(draw(frame)) for frame in frames]
+    finally:
+        plt.close(figure)
+
+    durations = [duration] * len(frames)
+    durations[0] = max(duration, hold // 20 * 10)
+    durations[-1] = hold
+    height, width = indexed[0].shape
+    still_at = still % len(frames)
+    return Animation(
+        data=_encode(indexed, palette, durations, still_at),
+        still=palette.image(indexed[still_at]).convert("RGB"),
+        still_at=still_at,
+        width=width,
+        height=height,
+        durations=tuple(durations),
+    )
+
+
+def _moving(figure: Figure) -> list[Artist]:
+    """Return the animated artists in the order in which they are to be drawn."""
+    found = figure.findobj(lambda artist: artist.get_animated())
+    return sorted(found, key=lambda artist: artist.get_zorder())
+
+
+class _Stage:
+    """A figure drawn once, over which frames are drawn."""
+
+    def __init__(
+        self, figure: Figure, moving: list[Artist], update: Callable[[int], object]
+    ) -> None:
+        self._canvas = FigureCanvasAgg(figure)
+        self._moving = moving
+        self._update = update
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+
+    def __call__(self, frame: int) -> np.ndarray:
+        """Draw one frame; return its pixels, shape (height, width), as in `_bins`."""
+        self._canvas.restore_region(self._background)
+        self._update(frame)
+        for artist in self._moving:
+            artist.draw(self._canvas.renderer)
+        pixels = np.asarray(self._canvas.buffer_rgba())  # (height, width, 4), uint8
+        return pixels.view("<u4")[..., 0].astype(np.uint32)
+
+
+class _Palette:
+    """Colors chosen from some frames, and a table from any color to the nearest."""
+
+    def __init__(self, samples: list[np.ndarray], size: int) -> None:
+        counts = np.zeros(_BINS, dtype=np.int64)
+        for pixels in samples:
+            counts += np.bincount(_bins(pixels).ravel(), minlength=_BINS)
+        used = np.flatnonzero(counts)
+        used = used[np.argsort(-counts[used], kind="stable")]
+        # The commonest colors (ground, ink, grid) are taken as they are. The others
+        # are chosen by median cut, each as often as the root of its count: the
+        # color of a thin line is not lost to that of a large area.
+        common, others = used[:16], used[16:]
+        colors = _colors(common)
+        if len(others):
+            often = np.ceil(np.sqrt(counts[others])).astype(int)
+            strip = Image.fromarray(np.repeat(_colors(others), often, axis=0)[None])
+            cut = strip.quantize(size - 16, Image.Quantize.MEDIANCUT, dither=0)
+            chosen = np.array(cut.getpalette(), dtype=np.uint8).reshape(-1, 3)
+            colors = np.concatenate([colors, chosen])
+        self.colors = colors
+        self._table = self._nearest()
+
+    def index(self, pixels: np.ndarray) -> np.ndarray:
+        """Map pixels to palette indices, both (height, width), indices uint8."""
+        return self._table[_bins(pixels)]
+
+    def image(self, indices: np.ndarray) -> Image.Image:
+        """Return indices as a picture with this palette."""
+        image = Image.fromarray(indices)
+        image.putpalette(b"\xff\x00\xff" + self.colors.tobytes())
+        return image
+
+    def _nearest(self) -> np.ndarray:
+        """Return for each bin of color the index of the palette's nearest color."""
+        table = np.empty(_BINS, dtype=np.uint8)
+        palette = self.colors.astype(np.float32)
+        lengths = (palette**2).sum(axis=1)
+        for bins in np.split(np.arange(_BINS), 64):  # a few megabytes at a time
+            distances = lengths - 2 * _colors(bins).astype(np.float32) @ palette.T
+            table[bins] = distances.argmin(axis=1) + 1  # 0 means "unchanged"
+        return table
+
+
+def _bins(pixels: np.ndarray) -> np.ndarray:
+    """Return the bin of color of each pixel, shape (height, width).
+
+    `pixels` holds red, green, blue and alpha in one 32-bit number, red lowest.
+    """
+    mask = ((1 << _BITS) - 1) << (8 - _BITS)
+    bins = (pixels >> (8 - _BITS)) & (mask >> (8 - _BITS))
+    bins |= (pixels & (mask << 8)) >> (16 - 2 * _BITS)
+    bins |= (pixels & (mask << 16)) >> (24 - 3 * _BITS)
+    return bins
+
+
+def _colors(bins: np.ndarray) -> np.ndarray:
+    """Return the color that stands for each bin, shape (bins, 3), uint8."""
+    mask = (1 << _BITS) - 1
+    upper = np.stack([bins & mask, (bins >> _BITS) & mask, bins >> 2 * _BITS], axis=-1)
+    # Repeating the upper bits below takes 0 to 0 and the highest bin to 255.
+    return ((upper << (8 - _BITS)) | (upper >> (2 * _BITS - 8))).astype(np.uint8)
+
+
+def _encode(
+    indexed: list[np.ndarray], palette: _Palette, durations: list[int], still_at: int
+) -> bytes:
+    """Return the GIF file of the frames; its comment says which one is the still."""
+    images = [palette.image(indexed[0])]
+    for before, now in zip(indexed, indexed[1:], strict=False):
+        images.append(palette.image(np.where(now == before, _UNCHANGED, now)))
+    for image in images:
+        image.info["transparency"] = _UNCHANGED
+    images[0].info["comment"] = f"{STILL}{still_at}".encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "animation.gif"
+        gif.save(images, str(path), duration=durations)
+        return path.read_bytes()

@@ -1,0 +1,152 @@
+"""How an answer is checked and what the reader is told."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Verdict", "check", "expect", "exercise", "labels", "verdict"]
+
+
+class Verdict(NamedTuple):
+    """What a check found.
+
+    Attributes
+    ----------
+    right : bool
+        Whether the answer is right.
+    message : str
+        What the reader is told.
+    """
+
+    right: bool
+    message: str
+
+
+class NotYet(Exception):
+    """Raised by `expect`: the answer is wrong, and this is how."""
+
+
+_checks: dict[str, Callable[[Any], None]] = {}
+
+
+def exercise(label: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Register the decorated function as the check of an exercise.
+
+    The function gets the reader's answer and calls `expect` for every case.
+
+    Parameters
+    ----------
+    label : str
+        The exercise's label in its chapter.
+    """
+
+    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        if label in _checks:
+            raise ValueError(f"label must be new, {label!r} has a check already")
+        _checks[label] = function
+        return function
+
+    return register
+
+
+def labels() -> tuple[str, ...]:
+    """Return the labels of all exercises that have a check."""
+    return tuple(_checks)
+
+
+def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> None:
+    """Compare one value of the reader's with the correct one.
+
+    Parameters
+    ----------
+    what : str
+        What is compared, as the reader would say it: "the loss of two points".
+    got : object
+        What the reader's code gave: numbers, tensors, or anything comparable.
+    correct : object
+        What it should have given.
+    tolerance : float
+        How far numbers may be off, absolutely and relatively.
+
+    Raises
+    ------
+    NotYet
+        If they differ; the message shows both.
+    """
+    if got is None or got is Ellipsis:
+        raise NotYet("Not answered yet.")
+    if isinstance(correct, Tensor | float | int) and not isinstance(correct, bool):
+        right = torch.as_tensor(correct, dtype=torch.float64)
+        try:
+            given = torch.as_tensor(got, dtype=torch.float64).detach()
+        except (TypeError, ValueError, RuntimeError):
+            raise NotYet(f"Not yet: {what} should be a number, got {got!r}.") from None
+        same = given.shape == right.shape and torch.allclose(
+            given, right, rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+    else:
+        same = bool(got == correct)
+    if not same:
+        raise NotYet(f"Not yet: {what}: yours {_short(got)}, correct {_short(correct)}.")
+
+
+def verdict(label: str, answer: object) -> Verdict:
+    """Check an answer.
+
+    Parameters
+    ----------
+    label : str
+        The exercise's label.
+    answer : object
+        The reader's answer; None or ``...`` while there is none.
+
+    Returns
+    -------
+    Verdict
+        Whether it is right, and what to say. An answer that raises an error is
+        not right; the error is named.
+
+    Raises
+    ------
+    ValueError
+        If no exercise has this label.
+    """
+    if label not in _checks:
+        raise ValueError(f"label must be one of {sorted(_checks)}, got {label!r}")
+    if answer is None or answer is Ellipsis:
+        return Verdict(False, "Not answered yet.")
+    try:
+        _checks[label](answer)
+    except NotYet as wrong:
+        return Verdict(False, str(wrong))
+    except Exception as error:
+        # Whatever the reader's code raises is part of the answer.
+        return Verdict(False, f"Your code raised {type(error).__name__}: {error}")
+    return Verdict(True, "Right.")
+
+
+def check(label: str, answer: object) -> None:
+    """Check an answer and print what was found; see `verdict`.
+
+    Parameters
+    ----------
+    label : str
+        The exercise's label.
+    answer : object
+        The reader's answer.
+    """
+    print(verdict(label, answer).message)
+
+
+def _short(value: Any) -> str:
+    """Return a value in a few characters."""
+    if isinstance(value, Tensor):
+        value = value.detach().tolist()
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(item) for item in value) + "]"
+    return repr(value)

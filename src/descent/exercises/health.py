@@ -1,0 +1,1 @@
+"""Checks of the chapter "Signs of healthy training"."""

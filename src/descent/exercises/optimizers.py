@@ -1,0 +1,1 @@
+"""Checks of the chapter "Choosing an optimizer"."""

@@ -1,0 +1,98 @@
+"""A network with memory, on a task that needs one: the adding problem.
+
+The input is a sequence of random numbers with two of them marked; the network
+answers, after the last step, with the sum of the marked two (Hochreiter and
+Schmidhuber 1997). The gradient has to travel back through every step in between,
+and may explode on its way.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from descent import checks
+
+__all__ = ["ReluRNN", "adding_batch"]
+
+
+def adding_batch(
+    batch: int, length: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw sequences of numbers, two of them marked, and the sums to answer.
+
+    One mark lies in the first half of the sequence, the other in the second.
+
+    Parameters
+    ----------
+    batch : int
+        How many sequences.
+    length : int
+        How many numbers in each, at least 2.
+    generator : torch.Generator
+        The generator to draw from.
+
+    Returns
+    -------
+    inputs : torch.Tensor
+        Shape (length, batch, 2): the number in [0, 1), and 1 where it is marked.
+    sums : torch.Tensor
+        Shape (batch,): the sum of the two marked numbers.
+
+    Raises
+    ------
+    ValueError
+        If `batch` is below 1 or `length` below 2.
+    """
+    batch = checks.integer("batch", batch, at_least=1)
+    length = checks.integer("length", length, at_least=2)
+    numbers = torch.rand(length, batch, generator=generator)
+    half = length // 2
+    early = torch.randint(0, half, (batch,), generator=generator)
+    late = torch.randint(half, length, (batch,), generator=generator)
+    marks = torch.zeros(length, batch)
+    every = torch.arange(batch)
+    marks[early, every] = 1
+    marks[late, every] = 1
+    return torch.stack([numbers, marks], dim=-1), (numbers * marks).sum(dim=0)
+
+
+class ReluRNN(nn.Module):
+    """A recurrent network that starts out as a perfect memory.
+
+    One hidden layer with ReLU, whose recurrent weights start as the identity:
+    the state is copied on unless the input changes it (Le, Jaitly and Hinton
+    2015). Any eigenvalue that grows past one makes state and gradient grow like
+    its power, which is what clipping is for.
+
+    Parameters
+    ----------
+    hidden : int
+        Size of the state.
+    """
+
+    def __init__(self, hidden: int = 32) -> None:
+        super().__init__()
+        hidden = checks.integer("hidden", hidden, at_least=1)
+        self.rnn = nn.RNN(2, hidden, nonlinearity="relu")
+        self.out = nn.Linear(hidden, 1)
+        with torch.no_grad():
+            nn.init.eye_(self.rnn.weight_hh_l0)
+            nn.init.normal_(self.rnn.weight_ih_l0, std=0.05)
+            self.rnn.bias_hh_l0.zero_()
+            self.rnn.bias_ih_l0.zero_()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Read the sequences and return one number for each.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            Shape (length, batch, 2).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch,).
+        """
+        states, _ = self.rnn(inputs)  # (length, batch, hidden)
+        answer: Tensor = self.out(states[-1]).squeeze(-1)
+        return answer
