@@ -5,7 +5,10 @@ into its partner for a dark page (`DARK`), so a figure uses these and no others,
 besides the color map `MAP`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,7 +19,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from descent.landscape import Landscape
+if TYPE_CHECKING:  # a build that only needs the colors need not load PyTorch
+    from descent.landscape import Landscape
 
 __all__ = [
     "BLUE",

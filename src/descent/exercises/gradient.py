@@ -1,1 +1,61 @@
 """Checks of the chapter "Following the slope"."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descent.exercises.checking import NotYet, exercise, expect
+from descent.line import draw_line, predict
+from descent.loss import mean_absolute_error
+from descent.seeds import set_seed
+
+__all__ = ["check_by_hand", "check_finite"]
+
+
+@exercise("gradient-finite")
+def check_finite(
+    slope: Callable[[Callable[[float], float], float, float], float],
+) -> None:
+    """Check a function that estimates a slope by a central difference."""
+    expect("the slope of 2 m + 1 (h = 0.5)", slope(lambda m: 2 * m + 1, 4.0, 0.5), 2.0)
+    expect("the slope of m**2 at 3 (h = 0.5)", slope(lambda m: m**2, 3.0, 0.5), 6.0)
+    expect("the slope of |m| at its tip, m = 0 (h = 0.1)", slope(abs, 0.0, 0.1), 0.0)
+    expect("the slope of m**3 at 1 (h = 0.1)", slope(lambda m: m**3, 1.0, 0.1), 3.01)
+
+
+@exercise("gradient-by-hand")
+def check_by_hand(gradient: Callable[[float, float, Tensor, Tensor], Any]) -> None:
+    """Check a function that returns the gradient of the mean absolute error."""
+    x, y = torch.tensor([[2.0], [3.0]]), torch.tensor([[0.0], [0.0]])
+    _compare(gradient, 1.0, 0.0, x, y, "two points below the line y = x")
+    data = draw_line(set_seed(7), n=31)
+    for m, b in ((-1.0, 0.5), (2.0, -1.5), (data.m, data.b + 0.02)):
+        where = f"31 points, m = {m:.4g}, b = {b:.4g}"
+        _compare(gradient, m, b, data.x + 2, data.y, where)
+
+
+def _compare(
+    gradient: Callable[[float, float, Tensor, Tensor], Any],
+    m: float,
+    b: float,
+    x: Tensor,
+    y: Tensor,
+    where: str,
+) -> None:
+    """Compare the reader's gradient with PyTorch's at one point."""
+    theta = torch.tensor([m, b], requires_grad=True)
+    loss = mean_absolute_error(predict(theta, x), y)
+    along_m, along_b = torch.autograd.grad(loss, theta)[0]
+    found = gradient(m, b, x, y)
+    if found is None or found is Ellipsis:
+        raise NotYet("Not answered yet.")
+    try:
+        got_m, got_b = found
+    except (TypeError, ValueError):
+        raise NotYet(
+            "Not yet: return two numbers, the slope along m and the slope along b."
+        ) from None
+    expect(f"the slope along m ({where})", got_m, along_m, tolerance=1e-4)
+    expect(f"the slope along b ({where})", got_b, along_b, tolerance=1e-4)

@@ -1,0 +1,26 @@
+"""One launched server for all tests of a module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from launching import ROOT, Server, launched
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the repository that is launched (`DESCENT_ROOT`)."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home directory of the server."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def server(root: Path, home: Path) -> Iterator[Server]:
+    """Return a launched server."""
+    with launched(root, home) as found:
+        yield found
