@@ -1,27 +1,52 @@
 """The global gradient norm, clipping by it, and AutoClip.
 
-All three clippers are called the same way, between ``backward()`` and ``step()``::
+Both clippers are called the same way, between ``backward()`` and ``step()``::
 
+    clip = AutoClip(percentile=10)
+    ...
     loss.backward()
     report = clip(model.parameters())
     optimizer.step()
+    optimizer.zero_grad()
 
 They measure the global norm once, rescale the gradients in place if it is above
-the threshold, and report what they did.
+the threshold, and report what they did. They know nothing of the optimizer, so
+any will do, with any number of parameter groups; parameters without a gradient are
+passed over.
+
+With mixed precision the gradients are unscaled first, so that the norm is the
+norm of the gradient and not of the scale::
+
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    clip(model.parameters())
+    scaler.step(optimizer)
+    scaler.update()
 """
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sortedcontainers import SortedList
 from torch import Tensor
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 from descent import checks
 
 __all__ = ["AutoClip", "ClipNorm", "Clipper", "Report", "global_norm"]
+
+# Below this a float32 norm may have lost elements whose squares are smaller than
+# the smallest float32; it is then measured again in float64, as one that overflowed.
+_TINY = 1e-16
+
+_POLICIES = ("skip", "raise", "ignore")
 
 
 class Report(NamedTuple):
@@ -32,28 +57,32 @@ class Report(NamedTuple):
     grad_norm : float
         The global norm before clipping.
     threshold : float
-        The largest norm allowed at this step.
+        The largest norm allowed at this step; infinity if any is.
     clipped : bool
         Whether the gradients were rescaled.
+    skipped : bool
+        Whether the gradients were set to zero because their norm was not finite.
     """
 
     grad_norm: float
     threshold: float
     clipped: bool
+    skipped: bool = False
 
 
 Clipper = Callable[[Iterable[Tensor]], Report]
 
 
-def global_norm(parameters: Iterable[Tensor]) -> float:
+def global_norm(parameters: Tensor | Iterable[Tensor]) -> float:
     """Return the length of the gradient, all parameters taken as one vector.
 
     ``sqrt(sum of g**2 over every element of every gradient)``. Parameters
-    without a gradient count as zero.
+    without a gradient count as zero. The result is right also where the sum of
+    squares is too large or too small for the gradients' own precision.
 
     Parameters
     ----------
-    parameters : iterable of torch.Tensor
+    parameters : torch.Tensor or iterable of torch.Tensor
         The parameters, after ``backward()``.
 
     Returns
@@ -61,13 +90,67 @@ def global_norm(parameters: Iterable[Tensor]) -> float:
     float
         The norm; not a finite number if any element is not.
     """
-    gradients = _gradients(parameters)
-    if not gradients:
-        return 0.0
-    return float(get_total_norm(gradients))
+    return _norm(_gradients(parameters))
 
 
-class ClipNorm:
+class _NormClipper(ABC):
+    """What both clippers share: measure once, guard, clip once, report."""
+
+    def __init__(self, nonfinite: str) -> None:
+        self.nonfinite = checks.one_of("nonfinite", nonfinite, _POLICIES)
+
+    @abstractmethod
+    def _threshold(self, norm: float) -> float:
+        """Take note of a finite norm and return the largest one allowed."""
+
+    def __call__(self, parameters: Tensor | Iterable[Tensor]) -> Report:
+        """Clip the gradients of `parameters` in place.
+
+        Parameters
+        ----------
+        parameters : torch.Tensor or iterable of torch.Tensor
+            The parameters, after ``backward()``. The norm is taken over all of
+            them together, on whatever devices they are; reading it is the one time
+            that the program waits for a device.
+
+        Returns
+        -------
+        Report
+            The norm before, the threshold, whether it clipped or skipped.
+
+        Raises
+        ------
+        FloatingPointError
+            If the norm is not finite and the policy is ``"raise"``. Nothing is
+            changed then.
+        """
+        gradients = _gradients(parameters)
+        norm = _norm(gradients)
+        if not math.isfinite(norm):
+            return self._refuse(gradients, norm)
+        threshold = self._threshold(norm)
+        clipped = norm > threshold
+        if clipped:
+            # Not torch.nn.utils.clip_grads_with_norm_: it divides by the norm plus
+            # 1e-6, which changes what happens when the loss is scaled down.
+            _scale(gradients, threshold / norm)
+        return Report(norm, threshold, clipped)
+
+    def _refuse(self, gradients: list[Tensor], norm: float) -> Report:
+        """Deal with a norm that is not finite, as the policy says."""
+        if self.nonfinite == "raise":
+            raise FloatingPointError(
+                f"the gradient norm must be a finite number, got {norm}"
+            )
+        skipped = self.nonfinite == "skip"
+        if skipped:
+            # Setting, not multiplying: zero times infinity is not a number.
+            for gradient in gradients:
+                gradient.zero_()
+        return Report(norm, math.inf, clipped=False, skipped=skipped)
+
+
+class ClipNorm(_NormClipper):
     """Clip by a fixed threshold.
 
     A gradient longer than the threshold is rescaled to that length; a shorter
@@ -78,143 +161,273 @@ class ClipNorm:
     ----------
     threshold : float
         The largest norm allowed, above 0.
+    nonfinite : {"skip", "raise", "ignore"}
+        What to do about a norm that is not finite, as for `AutoClip`.
 
     Raises
     ------
-    ValueError
-        If `threshold` is not above 0.
+    TypeError, ValueError
+        If `threshold` is not a number above 0, or `nonfinite` not one of the words.
     """
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, *, nonfinite: str = "skip") -> None:
+        super().__init__(nonfinite)
         self.threshold = checks.real("threshold", threshold, above=0)
 
-    def __call__(self, parameters: Iterable[Tensor]) -> Report:
-        """Clip the gradients of `parameters` in place.
-
-        Parameters
-        ----------
-        parameters : iterable of torch.Tensor
-            The parameters, after ``backward()``.
-
-        Returns
-        -------
-        Report
-            The norm before, the threshold, and whether it clipped.
-
-        Raises
-        ------
-        ValueError
-            If the norm is not finite. No gradient is changed then.
-        """
-        return _clip(list(parameters), lambda norm: self.threshold)
+    def _threshold(self, norm: float) -> float:
+        return self.threshold
 
 
-class AutoClip:
+class AutoClip(_NormClipper):
     """Clip by a percentile of all gradient norms seen so far.
 
     Algorithm 1 of Seetharaman, Wichern, Pardo and Le Roux (2020): append the
     current norm to the history, take the `percentile` of the history, clip to it.
-    The history is never cut, and the current norm is part of it: the first step
-    is never clipped.
+    With the default settings the history is never cut, and the current norm is part
+    of it: the first step is never clipped.
+
+    The threshold equals ``numpy.percentile(history, percentile)`` bit for bit, at a
+    cost that hardly grows with the history: the norms are kept sorted, and a
+    step inserts one and reads two.
 
     Parameters
     ----------
     percentile : float
         From 0 (clip to the smallest norm so far) to 100 (never clip). The
         paper recommends 10.
+    window : int, optional
+        Take the percentile of this many recent norms only. Without it, of all.
+    warmup : int
+        For this many first steps, fill the history but clip nothing (unless there
+        is a ceiling).
+    ceiling : float, optional
+        A threshold that is never exceeded, not even at the first step.
+    nonfinite : {"skip", "raise", "ignore"}
+        What to do about a norm that is not finite. It never enters the history.
+        ``"skip"`` sets the gradients to zero, so that it does not reach the weights
+        either, and reports it: an optimizer with momentum still moves on, unless
+        you leave out its step. ``"raise"`` raises an error. ``"ignore"`` leaves the
+        gradients alone, for a loop that has a guard of its own.
 
     Raises
     ------
-    ValueError
-        If `percentile` is outside [0, 100].
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of range.
+
+    Examples
+    --------
+    >>> weight = torch.zeros(1, requires_grad=True)
+    >>> clip = AutoClip(percentile=50)
+    >>> for norm in (1.0, 3.0, 2.0):
+    ...     weight.grad = torch.tensor([norm])
+    ...     print(clip([weight]))
+    Report(grad_norm=1.0, threshold=1.0, clipped=False, skipped=False)
+    Report(grad_norm=3.0, threshold=2.0, clipped=True, skipped=False)
+    Report(grad_norm=2.0, threshold=2.0, clipped=False, skipped=False)
+    >>> clip.clipped_share
+    0.3333333333333333
     """
 
-    def __init__(self, percentile: float = 10) -> None:
+    def __init__(
+        self,
+        percentile: float = 10,
+        *,
+        window: int | None = None,
+        warmup: int = 0,
+        ceiling: float | None = None,
+        nonfinite: str = "skip",
+    ) -> None:
+        super().__init__(nonfinite)
         self.percentile = checks.real("percentile", percentile, at_least=0, at_most=100)
-        self._norms: list[float] = []
+        self.window = (
+            None if window is None else checks.integer("window", window, at_least=1)
+        )
+        self.warmup = checks.integer("warmup", warmup, at_least=0)
+        self.ceiling = (
+            None if ceiling is None else checks.real("ceiling", ceiling, above=0)
+        )
+        self._norms = array("d")
+        self._thresholds = array("d")
         self._sorted = SortedList()
+        self._skipped = 0
 
     @property
     def history(self) -> np.ndarray:
-        """Every norm so far, in the order it came, shape (steps,)."""
+        """Every finite norm so far, in the order it came, shape (steps,)."""
         return np.array(self._norms, dtype=np.float64)
 
-    def __call__(self, parameters: Iterable[Tensor]) -> Report:
-        """Add the norm to the history and clip the gradients in place.
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The threshold of every step in `history`, shape (steps,).
 
-        Parameters
-        ----------
-        parameters : iterable of torch.Tensor
-            The parameters, after ``backward()``.
+        A state holds the norms only. After `load_state_dict` the first look at
+        the thresholds works those of the past out again, a few microseconds each.
+        """
+        missing = len(self._norms) - len(self._thresholds)
+        if missing:
+            replay = AutoClip(
+                self.percentile,
+                window=self.window,
+                warmup=self.warmup,
+                ceiling=self.ceiling,
+            )
+            past = array("d", map(replay._threshold, self._norms[:missing]))
+            self._thresholds = past + self._thresholds
+        return np.array(self._thresholds, dtype=np.float64)
+
+    @property
+    def clipped_share(self) -> float:
+        """The share of the steps in `history` that were clipped; 0 before any."""
+        if not self._norms:
+            return 0.0
+        return float(np.mean(self.history > self.thresholds))
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps had a norm that was not finite."""
+        return self._skipped
+
+    def _refuse(self, gradients: list[Tensor], norm: float) -> Report:
+        report = super()._refuse(gradients, norm)
+        self._skipped += 1
+        return report
+
+    def _threshold(self, norm: float) -> float:
+        self._norms.append(norm)
+        self._sorted.add(norm)
+        steps = len(self._norms)
+        if self.window is not None and steps > self.window:
+            self._sorted.remove(self._norms[steps - 1 - self.window])
+        threshold = math.inf if steps <= self.warmup else self._percentile()
+        if self.ceiling is not None:
+            threshold = min(threshold, self.ceiling)
+        self._thresholds.append(threshold)
+        return threshold
+
+    def _percentile(self) -> float:
+        """Return the percentile of the sorted norms.
+
+        Linear interpolation between the two neighbors of the rank
+        ``p / 100 * (n - 1)``, in the order of operations that NumPy uses: from
+        the upper neighbor down where that one is nearer.
+        """
+        norms = self._sorted
+        rank = (self.percentile / 100) * (len(norms) - 1)
+        below = int(rank)
+        low: float = norms[below]
+        if below + 1 == len(norms):
+            return low
+        high: float = norms[below + 1]
+        weight = rank - below
+        gap = high - low
+        return high - gap * (1 - weight) if weight >= 0.5 else low + gap * weight
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resumed training needs, as tensors and plain values.
 
         Returns
         -------
-        Report
-            The norm before, the threshold, and whether it clipped.
+        dict
+            The settings, and ``norms``, a float64 tensor of shape (steps,): eight
+            bytes a step. It loads under ``torch.load(..., weights_only=True)``.
+        """
+        return {
+            "percentile": self.percentile,
+            "window": self.window,
+            "warmup": self.warmup,
+            "ceiling": self.ceiling,
+            "nonfinite": self.nonfinite,
+            "skipped_steps": self._skipped,
+            "norms": torch.from_numpy(self.history),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over settings and history, so that training goes on bit for bit.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state_dict` returned.
 
         Raises
         ------
-        ValueError
-            If the norm is not finite: one such norm in the history would spoil
-            every later threshold. Neither history nor gradients are changed.
+        TypeError, ValueError
+            If the state is not of that shape. This object is unchanged then.
         """
-        return _clip(list(parameters), self._threshold)
-
-    def _threshold(self, norm: float) -> float:
-        """Add `norm` to the history and return the history's percentile."""
-        self._norms.append(norm)
-        self._sorted.add(norm)
-        return self._percentile()
-
-    def _percentile(self) -> float:
-        """Return the percentile of the sorted history, without sorting it again.
-
-        Linear interpolation between the two neighbors of the rank
-        ``p / 100 * (n - 1)``, in the order of operations that NumPy uses, so
-        that the result equals ``numpy.percentile(history, p)`` bit for bit.
-        """
-        rank = (self.percentile / 100) * (len(self._sorted) - 1)
-        below = int(rank)
-        low = self._sorted[below]
-        if below + 1 == len(self._sorted):
-            return float(low)
-        gap = self._sorted[below + 1] - low
-        weight = rank - below
-        if weight >= 0.5:
-            return float(self._sorted[below + 1] - gap * (1 - weight))
-        return float(low + gap * weight)
-
-
-def _gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients of the parameters that have one."""
-    return [p.grad for p in parameters if p.grad is not None]
-
-
-def _clip(parameters: list[Tensor], threshold_for: Callable[[float], float]) -> Report:
-    """Measure once, clip once, report.
-
-    Parameters
-    ----------
-    parameters : list of torch.Tensor
-        The parameters whose gradients are clipped in place.
-    threshold_for : callable
-        Gets the finite global norm, returns the largest norm allowed.
-
-    Returns
-    -------
-    Report
-        What happened.
-    """
-    gradients = _gradients(parameters)
-    total = get_total_norm(gradients) if gradients else torch.zeros(())
-    norm = float(total)
-    if not np.isfinite(norm):
-        raise ValueError(
-            f"the gradient norm must be a finite number, got {norm}: a step along "
-            "this gradient would spoil the weights"
+        wanted = self.state_dict().keys()
+        if not isinstance(state, Mapping) or state.keys() != wanted:
+            found = sorted(state) if isinstance(state, Mapping) else type(state)
+            raise ValueError(f"state must have the keys {sorted(wanted)}, got {found}")
+        norms = state["norms"]
+        if (
+            not isinstance(norms, Tensor)
+            or norms.dtype != torch.float64
+            or norms.ndim != 1
+            or not bool((torch.isfinite(norms) & (norms >= 0)).all())
+        ):
+            got = (
+                f"{tuple(norms.shape)} of {norms.dtype}"
+                if isinstance(norms, Tensor)
+                else type(norms).__name__
+            )
+            raise ValueError(
+                "state['norms'] must be a one-dimensional float64 tensor of finite "
+                f"numbers of at least 0, got {got}"
+            )
+        settings = {
+            name: state[name]
+            for name in ("percentile", "window", "warmup", "ceiling", "nonfinite")
+        }
+        new = AutoClip(**settings)  # checks every setting before anything changes
+        new._skipped = checks.integer(
+            "state['skipped_steps']", state["skipped_steps"], at_least=0
         )
-    threshold = threshold_for(norm)
-    clipped = norm > threshold
-    if clipped:
-        clip_grads_with_norm_(parameters, threshold, total)
-    return Report(norm, threshold, clipped)
+        values = norms.cpu().numpy()
+        new._norms = array("d", values.tobytes())
+        recent = values if new.window is None else values[-new.window :]
+        new._sorted = SortedList(np.sort(recent).tolist())
+        self.__dict__ = new.__dict__
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Return the gradients there are, sparse ones as the values they are made of."""
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    found = []
+    for parameter in parameters:
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        if gradient.is_sparse:
+            # Uncoalesced, the same row may stand there twice, to be added up.
+            gradient = parameter.grad = gradient.coalesce()
+            gradient = gradient.values()
+        found.append(gradient.detach())
+    return found
+
+
+def _norm(gradients: list[Tensor]) -> float:
+    """Return the norm of the gradients taken as one vector."""
+    if not gradients:
+        return 0.0
+    half = (torch.float16, torch.bfloat16)
+    if any(gradient.dtype in half for gradient in gradients):
+        gradients = [gradient.float() for gradient in gradients]
+    norm = _whole(get_total_norm(gradients))
+    if _TINY < norm < math.inf:
+        return norm
+    # Too small or too large for the sum of squares, or really not finite.
+    return _whole(get_total_norm([gradient.double() for gradient in gradients]))
+
+
+def _whole(norm: Tensor) -> float:
+    """Return a norm as a number, put together first if it is spread over ranks."""
+    if hasattr(norm, "full_tensor"):  # a DTensor, as FSDP2 has them
+        norm = norm.full_tensor()
+    return float(norm)
+
+
+def _scale(gradients: list[Tensor], factor: float) -> None:
+    """Multiply all gradients in place."""
+    if gradients:
+        torch._foreach_mul_(gradients, factor)

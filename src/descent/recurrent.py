@@ -6,8 +6,11 @@ Schmidhuber 1997). The gradient has to travel back through every step in between
 and may explode on its way.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from descent import checks
 
@@ -93,6 +96,46 @@ class ReluRNN(nn.Module):
         torch.Tensor
             Shape (batch,).
         """
-        states, _ = self.rnn(inputs)  # (length, batch, hidden)
-        answer: Tensor = self.out(states[-1]).squeeze(-1)
+        rnn = self.rnn
+        bias = rnn.bias_ih_l0 + rnn.bias_hh_l0
+        driven = nn.functional.linear(inputs, rnn.weight_ih_l0, bias)
+        last: Tensor = _Unrolled.apply(driven, rnn.weight_hh_l0)  # type: ignore[no-untyped-call]
+        answer: Tensor = self.out(last).squeeze(-1)
         return answer
+
+
+class _Unrolled(torch.autograd.Function):
+    """``state = relu(driven[t] + W state)`` for every t, and its backpropagation.
+
+    The same as `torch.nn.RNN`, in about half of its time: for a network this small
+    nearly all time goes into the bookkeeping of single operations, and writing
+    backpropagation through time by hand needs two of them a step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, driven: Tensor, weight: Tensor) -> Tensor:
+        """Return the last state, shape (batch, hidden).
+
+        ``driven`` is what the inputs contribute, shape (length, batch, hidden),
+        ``weight`` is W, shape (hidden, hidden).
+        """
+        states = driven.new_zeros(len(driven) + 1, *driven.shape[1:])
+        steps, across = states.unbind(), weight.T
+        for before, after, drive in zip(steps, steps[1:], driven, strict=False):
+            torch.addmm(drive, before, across, out=after).relu_()
+        ctx.save_for_backward(states, weight)
+        return states[-1].clone()
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of ``driven`` and ``weight``, in their shapes."""
+        states, weight = ctx.saved_tensors
+        on = (states[1:] > 0).to(grad.dtype)  # the slope of ReLU, 0 or 1
+        grads = torch.empty_like(on)
+        torch.mul(grad, on[-1], out=grads[-1])
+        steps, slopes = grads.unbind(), on.unbind()
+        for t in range(len(steps) - 1, 0, -1):
+            # One factor of the product that explodes or vanishes.
+            torch.mm(steps[t], weight, out=steps[t - 1]).mul_(slopes[t - 1])
+        return grads, grads.flatten(0, 1).T @ states[:-1].flatten(0, 1)

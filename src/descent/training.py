@@ -132,13 +132,20 @@ def descend(
         optimizer.zero_grad()
         value = loss()
         value.backward()  # type: ignore[no-untyped-call]
+        row: dict[str, Any]
         last = step == steps or not bool(torch.isfinite(value))
-        row: dict[str, Any] = {"loss": value, "grad_norm": global_norm(weights)}
-        if clip is not None:
-            row |= {"threshold": np.nan, "clipped": 0.0}
-            if not last:
-                report = clip(weights)
-                row |= {"threshold": report.threshold, "clipped": report.clipped}
+        if clip is None or last:
+            row = {"loss": value, "grad_norm": global_norm(weights)}
+            if clip is not None:
+                row |= {"threshold": np.nan, "clipped": 0.0}
+        else:
+            report = clip(weights)
+            row = {
+                "loss": value,
+                "grad_norm": report.grad_norm,
+                "threshold": report.threshold,
+                "clipped": float(report.clipped),
+            }
         if keep_theta:
             row["theta"] = torch.cat([w.detach().flatten() for w in weights])
         record.append(**row)

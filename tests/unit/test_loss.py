@@ -26,7 +26,7 @@ seeds = st.integers(0, 2**31)
 
 def pair(shape, seed, scale=3.0):
     generator = torch.Generator().manual_seed(seed)
-    draw = partial(torch.randn, *shape, generator=generator, dtype=torch.float64)
+    draw = partial(torch.randn, shape, generator=generator, dtype=torch.float64)
     return scale * draw(), draw()
 
 

@@ -1,1 +1,62 @@
 """Checks of the chapter "AutoClip"."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from descent.exercises.checking import NotYet, exercise, expect
+
+__all__ = ["check_share", "check_threshold"]
+
+
+@exercise("autoclip-threshold")
+def check_threshold(threshold: Callable[[list[float], float], float]) -> None:
+    """Check a function that computes the percentile of a history by hand."""
+    history = [3.0, 5.0, 1.0, 12.0, 2.0]
+    for p in (0, 10, 25, 90, 100):
+        given = list(history)
+        expect(
+            f"p = {p} of the norms {history}",
+            threshold(given, p),
+            float(np.percentile(history, p)),
+        )
+        if given != history:
+            raise NotYet(
+                "Not yet: your function changed the order of the history it was "
+                "given. Sort a copy: sorted(history)."
+            )
+    expect("the only norm of a history of one, p = 10", threshold([4.0], 10), 4.0)
+    long = [float(norm) for norm in np.random.RandomState(0).lognormal(size=38)]
+    for p in (1, 37.5, 99.9):
+        expect(
+            f"p = {p} of 38 norms",
+            threshold(list(long), p),
+            float(np.percentile(long, p)),
+        )
+
+
+@exercise("autoclip-share")
+def check_share(shares: Mapping[str, float]) -> None:
+    """Check predictions of the share of clipped steps for three histories."""
+    histories = {
+        "rising": [float(norm) for norm in range(1, 101)],
+        "falling": [float(norm) for norm in range(100, 0, -1)],
+        "alternating": [1.0, 2.0] * 50,
+    }
+    for name, norms in histories.items():
+        if name not in shares:
+            raise NotYet(f"Not yet: there is no prediction for {name!r}.")
+        guess = shares[name]
+        if isinstance(guess, int | float) and guess > 1:
+            raise NotYet(
+                f"Not yet: a share lies between 0 and 1, yours for {name!r} is {guess}."
+            )
+        expect(f"the share of clipped steps when {name}", guess, _share(norms, 10))
+
+
+def _share(norms: list[float], p: float) -> float:
+    """Return how many of the steps AutoClip clips, as a share."""
+    clipped = [
+        norm > np.percentile(norms[: step + 1], p) for step, norm in enumerate(norms)
+    ]
+    return float(np.mean(clipped))

@@ -1,1 +1,145 @@
-"""Checks of the chapter "Signs of healthy training"."""
+"""Checks of the chapter "Signs of healthy training", and the runs it asks about."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from descent.clipping import global_norm
+from descent.exercises.checking import NotYet, exercise, expect
+from descent.loss import mean_squared_error
+from descent.seeds import set_seed
+from descent.training import Record
+
+__all__ = ["DIAGNOSES", "check_diagnoses", "check_gradient_norm", "patients"]
+
+# What can be found, and a hint at where to look for a reader who took one wrong.
+_HINTS = {
+    "healthy": "both losses fall and level off, and the norm falls with them",
+    "rate too high": "the loss jumps up and down and so does the norm, to the end",
+    "rate too low": "everything moves the right way, but has not got far",
+    "dead units": "the loss does not move, and the norm is next to nothing",
+    "bad batches": "single steps stand out, in the loss and in the norm at once",
+    "overfitting": "the validation loss turns while the training loss falls on",
+}
+DIAGNOSES = tuple(_HINTS)
+
+_STEPS = 200
+
+
+@exercise("health-norm")
+def check_gradient_norm(norm: Callable[[Iterable[Tensor]], Tensor | float]) -> None:
+    """Check a function that computes the gradient norm of parameters."""
+    line = _with_gradients(nn.Linear(1, 1), [[[3.0]], [4.0]])
+    expect("the norm of the gradients 3 and 4", norm(line.parameters()), 5.0)
+    layer = _with_gradients(nn.Linear(2, 1), [[[2.0, -2.0]], [1.0]])
+    expect(
+        "the norm of a weight's gradient (2, -2) and a bias's 1 (signs must not "
+        "cancel)",
+        norm(layer.parameters()),
+        3.0,
+    )
+    two = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    _with_gradients(two, [[[1.0, 2.0], [3.0, 4.0]], [5.0, 5.0], [[-1.0, 0.0]], [0.0]])
+    expect("the norm of two layers taken together", norm(two.parameters()), 9.0)
+    two[1].weight.grad = two[1].bias.grad = None
+    expect(
+        "the norm when one layer has no gradient (its .grad is None)",
+        norm(two.parameters()),
+        80**0.5,
+    )
+
+
+@exercise("health-diagnose")
+def check_diagnoses(found: Mapping[str, str]) -> None:
+    """Check what a reader found out about the runs of `patients`."""
+    if not isinstance(found, Mapping):
+        raise NotYet(f"Not yet: the answer should be a dict, got {found!r}.")
+    for name, (right, _) in _CASES.items():
+        given = found.get(name)
+        if given is None or given is Ellipsis:
+            raise NotYet(f"Run {name} has no diagnosis yet.")
+        if given not in _HINTS:
+            raise NotYet(
+                f"Not yet: {given!r} for run {name} is none of {', '.join(DIAGNOSES)}."
+            )
+        if given != right:
+            raise NotYet(
+                f"Not yet: run {name} is not a case of {given!r}. That would look "
+                f"like this: {_HINTS[given]}."
+            )
+
+
+def patients() -> dict[str, Record]:
+    """Train one small network six times, five of them with one thing wrong.
+
+    The network has 32 hidden units and learns one wave of a sine from noisy
+    points by full-batch gradient descent.
+
+    Returns
+    -------
+    dict of str to descent.training.Record
+        Runs "A" to "F"; columns ``training``, ``validation`` and ``grad_norm``,
+        one row for each of 200 steps.
+    """
+    return {name: case() for name, (_, case) in _CASES.items()}
+
+
+def _train(
+    lr: float = 0.1,
+    points: int = 60,
+    sigma: float = 0.2,
+    bias: float | None = None,
+    spoiled: tuple[int, ...] = (),
+) -> Record:
+    """Train the network once; every argument has its healthy value as default."""
+    rng = set_seed(0)
+    network = nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1))
+    if bias is not None:
+        nn.init.constant_(network[0].bias, bias)
+    x, y = _wave(rng, points, sigma)
+    x_validation, y_validation = _wave(rng, 60, sigma)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    record = Record()
+    for step in range(_STEPS):
+        target = 30 * y if step in spoiled else y
+        optimizer.zero_grad()
+        loss = mean_squared_error(network(x), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            validation = mean_squared_error(network(x_validation), y_validation)
+        record.append(
+            training=loss,
+            validation=validation,
+            grad_norm=global_norm(network.parameters()),
+        )
+        optimizer.step()
+    return record
+
+
+# The order is not the order of the hints, or there would be nothing to find out.
+_CASES: dict[str, tuple[str, Callable[[], Record]]] = {
+    "A": ("rate too high", lambda: _train(lr=0.3)),
+    "B": ("overfitting", lambda: _train(points=8, sigma=0.5)),
+    "C": ("dead units", lambda: _train(bias=-5.0)),
+    "D": ("healthy", lambda: _train()),
+    "E": ("bad batches", lambda: _train(spoiled=(50, 100, 150))),
+    "F": ("rate too low", lambda: _train(lr=0.001)),
+}
+
+
+def _wave(
+    rng: np.random.RandomState, points: int, sigma: float
+) -> tuple[Tensor, Tensor]:
+    """Return noisy points of ``sin(2 x)`` on [-2, 2], both (points, 1)."""
+    x = torch.from_numpy(rng.uniform(-2, 2, (points, 1))).float()
+    noise = torch.from_numpy(rng.normal(0, sigma, (points, 1))).float()
+    return x, torch.sin(2 * x) + noise
+
+
+def _with_gradients(network: nn.Module, gradients: list[list[object]]) -> nn.Module:
+    """Give each parameter of a network a gradient; return the network."""
+    for parameter, gradient in zip(network.parameters(), gradients, strict=True):
+        parameter.grad = torch.tensor(gradient)
+    return network

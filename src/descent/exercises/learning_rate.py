@@ -1,1 +1,45 @@
 """Checks of the chapter "How big a step"."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descent.exercises.checking import exercise, expect
+
+__all__ = ["check_limit", "check_schedule", "check_steps"]
+
+
+@exercise("learning-rate-steps")
+def check_steps(steps: Callable[[float, float, float, float], Any]) -> None:
+    """Check a function that predicts how many steps a run needs."""
+    for loss, target, norm, lr, correct in (
+        (9.0, 1.0, 4.0, 0.125, 4),
+        (9.0, 1.0, 0.5, 0.125, 256),
+        (8.9, 0.1, 5.0, 0.01, 36),
+        (0.5, 1.0, 2.0, 0.5, 0),
+    ):
+        given = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
+        expect(f"the steps needed ({given})", steps(loss, target, norm, lr), correct)
+
+
+@exercise("learning-rate-limit")
+def check_limit(largest: Callable[[Tensor], Any]) -> None:
+    """Check a function that finds the largest stable rate for a line's inputs."""
+    for x, where in (
+        (torch.linspace(-10, 10, 100), "100 inputs from -10 to 10"),
+        (torch.linspace(0, 4, 9), "9 inputs from 0 to 4"),
+        (torch.tensor([0.1, -0.2, 0.1]), "three inputs near zero"),
+    ):
+        inputs = torch.stack([x, torch.ones_like(x)], dim=1)  # (n, 2)
+        curvatures = torch.linalg.eigvalsh(2 * inputs.T @ inputs / len(x))
+        found = largest(x.reshape(-1, 1))
+        expect(f"the limit ({where})", found, 2 / curvatures.max(), tolerance=1e-3)
+
+
+@exercise("learning-rate-schedule")
+def check_schedule(halved: Callable[[float, int], float]) -> None:
+    """Check a schedule that halves the rate after every 25 steps."""
+    for t, correct in ((0, 0.8), (10, 0.8), (24, 0.8), (25, 0.4), (74, 0.2), (75, 0.1)):
+        expect(f"the rate at step {t} from 0.8", halved(0.8, t), correct)

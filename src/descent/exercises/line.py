@@ -37,7 +37,7 @@ def check_through_two(line: Callable[[Tensor, Tensor], Line]) -> None:
 @exercise("line-two-units")
 def check_collapse(collapse: Callable[[nn.Linear, nn.Linear], Line]) -> None:
     """Check a function that turns two linear units in a row into one line."""
-    for m1, b1, m2, b2 in [(2.0, 0.0, 3.0, 0.0), (2.0, 1.0, 3.0, -4.0)]:
+    for m1, b1, m2, b2 in [(2.0, 0.0, 3.0, 0.0), (2.0, 1.0, 3.0, 4.0)]:
         found = collapse(_unit(m1, b1), _unit(m2, b2))
         where = f"of {m1:g} x + {b1:g} put into {m2:g} x + {b2:g}"
         _expect_line(where, found, m2 * m1, m2 * b1 + b2)

@@ -15,10 +15,10 @@ __all__ = ["check_mean_loss", "check_search", "check_where"]
 def check_mean_loss(mean_loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     """Check the mean absolute difference, which refuses two unequal shapes."""
     prediction = torch.tensor([[1.0], [2.0], [9.0]])
-    target = torch.tensor([[3.0], [1.0], [9.0]])
-    # Residuals -2, 1, 0: signed mean, sum, maximum, squares, median all differ.
+    target = torch.tensor([[3.0], [1.0], [3.0]])
+    # Residuals -2, 1, 6: signed mean, sum, maximum, squares, median all differ.
     got = mean_loss(prediction, target)
-    expect("the loss of residuals -2, 1 and 0", got, 1.0)
+    expect("the loss of residuals -2, 1 and 6", got, 3.0)
     got = mean_loss(torch.zeros(2, 4), torch.full((2, 4), -3.0))
     expect("the loss of eight residuals of 3", got, 3.0)
     try:
@@ -35,7 +35,12 @@ def check_mean_loss(mean_loss: Callable[[Tensor, Tensor], Tensor]) -> None:
 def check_search(search: Callable[[Callable[[float], float], object], float]) -> None:
     """Check a search for the candidate of the smallest cost."""
     cases: list[tuple[str, Callable[[float], float], list[float], float]] = [
-        ("(c - 4)**2 among 1, 3, 6", lambda c: (c - 4) ** 2, [1.0, 3.0, 6.0], 3.0),
+        (
+            "(c - 32)**2 among 10, 30, 60",
+            lambda c: (c - 32) ** 2,
+            [10.0, 30.0, 60.0],
+            30.0,
+        ),
         ("c among 5, 7, 9", lambda c: c, [5.0, 7.0, 9.0], 5.0),
         ("-c among 5, 7, 9", lambda c: -c, [5.0, 7.0, 9.0], 9.0),
         ("|c| among -2, -1, 4", abs, [-2.0, -1.0, 4.0], -1.0),

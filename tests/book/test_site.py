@@ -1,0 +1,236 @@
+"""The built book: every chapter ran, every number is there, every answer is right."""
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from bs4 import BeautifulSoup
+from conftest import BUILD, ROOT
+from PIL import Image
+
+sys.path.append(str(ROOT / "book" / "_ext"))
+
+from gate import gaps  # noqa: E402
+
+from descent.exercises import verdict  # noqa: E402
+from descent.exercises.checking import labels  # noqa: E402
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+PAGES = ["index", *(e["file"] for part in TOC["parts"] for e in part["chapters"])]
+SOURCES = {page: (ROOT / "book" / f"{page}.md").read_text("utf8") for page in PAGES}
+WITH_CELLS = [page for page in PAGES if "{code-cell}" in SOURCES[page]]
+LESSONS = [page for page in WITH_CELLS if "{exercise}" in SOURCES[page]]
+
+# Pages whose text is about an error that they show.
+SHOW_A_TRACEBACK = {"health"}
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[str, BeautifulSoup]:
+    """Return every page of the table of contents, parsed."""
+    return {
+        page: BeautifulSoup((site / f"{page}.html").read_text("utf8"), "html.parser")
+        for page in PAGES
+    }
+
+
+def executed(page: str) -> dict:
+    """Return a chapter as it was executed."""
+    return json.loads((BUILD / "jupyter_execute" / f"{page}.ipynb").read_text("utf8"))
+
+
+def glued(page: str) -> dict[str, object]:
+    """Return what a chapter glued."""
+    path = BUILD / "jupyter_execute" / f"{page}.glue.json"
+    if not path.exists():
+        return {}
+    outputs = json.loads(path.read_text("utf8"))
+    return {k: ast.literal_eval(v["data"]["text/plain"]) for k, v in outputs.items()}
+
+
+def test_the_site_has_no_gap(site):
+    assert list(gaps(site)) == []
+
+
+def test_every_page_of_the_folder_is_in_the_book():
+    assert {path.stem for path in (ROOT / "book").glob("*.md")} == set(PAGES)
+
+
+@pytest.mark.parametrize("page", WITH_CELLS)
+def test_a_chapter_ran_from_its_first_cell_to_its_last(page):
+    code = [cell for cell in executed(page)["cells"] if cell["cell_type"] == "code"]
+    assert code
+    counts = [cell["execution_count"] for cell in code if "".join(cell["source"]).strip()]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+def test_a_traceback_is_only_where_the_text_is_about_it(pages):
+    with_traceback = {
+        name for name, page in pages.items() if "most recent call last" in page.text
+    }
+    assert with_traceback <= SHOW_A_TRACEBACK
+    for page in WITH_CELLS:
+        for cell in executed(page)["cells"]:
+            if any(o["output_type"] == "error" for o in cell.get("outputs", [])):
+                assert "raises-exception" in cell["metadata"]["tags"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_number_in_the_text_came_from_a_cell(page, pages):
+    wanted = re.findall(r"\{glue:text\}`([^`:]+)", SOURCES[page])
+    have = glued(page)
+    assert set(wanted) <= set(have)
+    main = pages[page].find("main")
+    assert len(main.select(".pasted-text")) >= len(wanted)
+    assert "{glue" not in main.text
+
+
+def test_no_number_is_glued_for_nothing():
+    for page in WITH_CELLS:
+        wanted = set(re.findall(r"\{glue:text\}`([^`:]+)", SOURCES[page]))
+        assert set(glued(page)) == wanted, page
+
+
+def test_every_figure_has_a_caption_and_an_alternative(pages):
+    seen = 0
+    for name, page in pages.items():
+        for figure in page.select("main figure"):
+            seen += 1
+            caption = figure.find("figcaption")
+            assert caption is not None, name
+            assert len(caption.text.split()) >= 8, f"{name}: {caption.text}"
+            for image in figure.find_all("img"):
+                assert len(image["alt"].split()) >= 5, f"{name}: {image['alt']}"
+                assert int(image["width"]) > 0
+                assert int(image["height"]) > 0
+    assert seen >= 25
+
+
+def test_every_animation_has_a_still_and_fits_its_budget(site, pages):
+    gifs = {}
+    for page in pages.values():
+        for picture in page.select("picture.animation"):
+            gifs[picture.img["src"]] = picture.source["srcset"]
+    assert len(gifs) >= 6
+    for moving, still in gifs.items():
+        file = site / moving
+        assert file.stat().st_size <= 700_000, moving
+        with Image.open(file) as gif, Image.open(site / still) as png:
+            assert gif.width >= 1200
+            assert gif.n_frames > 10
+            assert png.size == gif.size
+
+
+# --- Anatomy ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_a_chapter_promises_sums_up_and_asks(page):
+    text = SOURCES[page]
+    assert "What you will be able to do" in text
+    assert re.search(r"^## Summary", text, re.MULTILINE)
+    exercises = re.findall(r"^`{3,}\{exercise\}", text, re.MULTILINE)
+    solutions = re.findall(r"^`{3,}\{solution\}", text, re.MULTILINE)
+    assert 2 <= len(exercises) <= 4
+    assert len(solutions) == len(exercises)
+    assert "check(" in text
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_solutions_are_hidden_until_asked_for(page, pages):
+    solutions = pages[page].select("main .solution")
+    assert solutions
+    assert all("dropdown" in solution["class"] for solution in solutions)
+
+
+# --- Exercises --------------------------------------------------------------------
+
+SOLUTION = re.compile(
+    r"^(`{3,})\{solution\} (?P<label>[\w-]+)\n(?P<body>.*?)^\1\s*$",
+    re.MULTILINE | re.DOTALL,
+)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CHECK = re.compile(r"check\(\s*\"([\w-]+)\",\s*([^)]+?)\s*\)")
+
+
+def solutions() -> dict[str, tuple[str, str]]:
+    """Return for each checked exercise its solution's code and the checked name."""
+    found = {}
+    for text in SOURCES.values():
+        checked = dict(CHECK.findall(text))
+        for match in SOLUTION.finditer(text):
+            code = "\n".join(PYTHON.findall(match["body"]))
+            if match["label"] in checked:
+                found[match["label"]] = (code, checked[match["label"]])
+    return found
+
+
+def test_every_check_belongs_to_an_exercise_with_a_solution_in_code():
+    assert set(solutions()) == set(labels())
+
+
+@pytest.mark.parametrize("label", sorted(labels()))
+def test_the_books_own_solution_is_right(label):
+    code, answer = solutions()[label]
+    names = {"torch": torch}
+    exec(compile(code, f"solution of {label}", "exec"), names)
+    found = verdict(label, eval(answer, names))
+    assert found.right, found.message
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_an_exercise_is_unanswered_on_the_page(page, pages):
+    asked = [c for c in executed(page)["cells"] if CHECK.search("".join(c["source"]))]
+    for cell in asked:
+        if cell["cell_type"] == "code":
+            said = "".join(text for o in cell["outputs"] for text in o["text"])
+            assert said.startswith("Not answered yet.")
+
+
+# --- Numbers the book must get -------------------------------------------------------
+
+
+def test_numbers_of_the_source_that_reproduce():
+    values = {k: v for page in WITH_CELLS for k, v in glued(page).items()}
+    shown = {f"{v:.4f}" for v in values.values() if isinstance(v, float)}
+    assert {"-0.0075", "0.5364", "1.7641", "0.4002", "8.9430"} <= shown
+    assert {"0.0869", "0.0820", "-0.8747", "-0.1000"} <= shown
+
+
+# --- The notebooks --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", WITH_CELLS)
+def test_a_notebook_reads_well_by_itself(page, site):
+    notebook = json.loads((site / "notebooks" / f"{page}.ipynb").read_text("utf8"))
+    first, *rest = notebook["cells"]
+    assert "%pip install" in "".join(first["source"])
+    for cell in rest:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            assert "{glue" not in text
+            assert "{term}" not in text
+    outputs = [o for cell in rest for o in cell.get("outputs", [])]
+    assert outputs
+
+
+def test_launch_buttons_follow_the_one_setting(pages):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    slug = config["url"].removeprefix("https://github.com/")
+    for name in WITH_CELLS:
+        links = [a["href"] for a in pages[name].select("a[href]")]
+        binder = f"https://mybinder.org/v2/gh/{slug}/{config['branch']}"
+        assert f"{binder}?urlpath=lab/tree/book/{name}.md" in links
+        colab = f"https://colab.research.google.com/github/{slug}/blob/notebooks"
+        assert f"{colab}/{name}.ipynb" in links
+        assert f"notebooks/{name}.ipynb" in links
+
+
+def test_no_page_left_over_from_elsewhere(site):
+    built = {Path(p).stem for p in site.glob("*.html")} - {"genindex", "search"}
+    assert built - {"py-modindex"} == set(PAGES)

@@ -1,0 +1,92 @@
+"""Every page, wide and narrow, light and dark."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext
+from visiting import DESKTOP, FORMS, SITE, Form, Visit, pages, visit
+
+Look = Callable[[str, Form], Visit]
+
+each_page = pytest.mark.parametrize("name", pages())
+each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+
+
+@pytest.fixture(scope="module")
+def look(browser: Browser, address: str) -> Iterator[Look]:
+    """Return a function that visits a page, once in each form."""
+    contexts: dict[Form, BrowserContext] = {}
+    visits: dict[tuple[str, Form], Visit] = {}
+
+    def found(name: str, form: Form) -> Visit:
+        if form not in contexts:
+            contexts[form] = form.open(browser)
+        if (name, form) not in visits:
+            visits[name, form] = visit(contexts[form], address, name, form)
+        return visits[name, form]
+
+    yield found
+    for context in contexts.values():
+        context.close()
+
+
+@each_form
+@each_page
+def test_nothing_goes_wrong(look: Look, name: str, form: Form):
+    assert look(name, form).problems == []
+
+
+@each_form
+@each_page
+def test_pictures_are_shown(look: Look, name: str, form: Form):
+    found = look(name, form)
+    assert [image["file"] for image in found.images if not image["width"]] == []
+
+
+@each_form
+@each_page
+def test_a_figure_shows_the_picture_that_fits_the_page(look: Look, name: str, form: Form):
+    found = look(name, form)
+    assert found.theme == form.scheme
+    figures: dict[int, list[str]] = {}
+    shown: dict[int, list[str]] = {}
+    for image in found.images:
+        for theme in ("light", "dark"):
+            if f"on-{theme}" in image["classes"]:
+                figures.setdefault(image["parent"], []).append(theme)
+                if image["shown"]:
+                    shown.setdefault(image["parent"], []).append(theme)
+    assert all(themes == ["light", "dark"] for themes in figures.values())
+    assert shown == {figure: [form.scheme] for figure in figures}
+
+
+@each_form
+@each_page
+def test_nothing_sticks_out(look: Look, name: str, form: Form):
+    assert look(name, form).overflow == []
+
+
+@each_page
+def test_formulas_are_drawn(look: Look, name: str):
+    formulas = look(name, DESKTOP).formulas
+    written = (SITE / f"{name}.html").read_text("utf8").count("<math ")
+    assert len(formulas) == written
+    for formula in formulas:
+        assert formula["namespace"] == "http://www.w3.org/1998/Math/MathML"
+        assert formula["width"] > 3, formula
+        assert formula["height"] > 3, formula
+        assert "\\" not in formula["text"]
+
+
+@each_page
+def test_nothing_is_left_that_was_not_understood(look: Look, name: str):
+    assert look(name, DESKTOP).leftovers == []
+
+
+def test_screenshots_of_all_pages_are_kept(look: Look):
+    for form in FORMS:
+        for name in pages():
+            with Image.open(look(name, form).screenshot) as image:
+                assert image.width == form.width
+                assert image.height >= form.height

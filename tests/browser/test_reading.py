@@ -1,0 +1,230 @@
+"""What a reader does with a page: look for a word, turn pages, open a solution."""
+
+import ast
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from visiting import (
+    DESKTOP,
+    PHONE,
+    SITE,
+    chapters,
+    listen,
+    repository,
+    table_of_contents,
+)
+
+each_chapter = pytest.mark.parametrize("name", chapters())
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a page in a context of its own."""
+    context = DESKTOP.open(browser)
+    context.set_default_timeout(10_000)
+    yield context.new_page()
+    context.close()
+
+
+def test_search_finds_a_chapter(page: Page, address: str):
+    page.goto(f"{address}search.html?q=AutoClip")
+    results = page.locator("#search-results li a")
+    expect(results.first).to_be_visible()
+    targets = [urlsplit(link.get_attribute("href") or "").path for link in results.all()]
+    assert "autoclip.html" in targets[:3]
+
+
+def test_search_says_when_it_finds_nothing(page: Page, address: str):
+    page.goto(f"{address}search.html?q=xylophonist")
+    expect(page.locator("#search-results")).to_contain_text("did not match any documents")
+
+
+def test_links_lead_through_the_whole_book_and_back(browser: Browser, address: str):
+    # They need no script, and without scripts pages come faster.
+    context = DESKTOP.open(browser, java_script_enabled=False)
+    page = context.new_page()
+    order = [f"{address}{name}.html" for name in table_of_contents()]
+    page.goto(order[0])
+    for there in order[1:]:
+        page.locator(".prev-next-area a.right-next").click()
+        page.wait_for_url(there, wait_until="domcontentloaded")
+    assert page.locator(".prev-next-area a.right-next").count() == 0
+    for there in reversed(order[:-1]):
+        page.locator(".prev-next-area a.left-prev").click()
+        page.wait_for_url(there, wait_until="domcontentloaded")
+    assert page.locator(".prev-next-area a.left-prev").count() == 0
+    context.close()
+
+
+def test_the_menu_lists_every_page(page: Page, address: str):
+    page.goto(f"{address}{table_of_contents()[0]}.html")
+    links = page.locator(".bd-sidebar-primary nav.bd-links a.reference").all()
+    found = [urlsplit(link.get_attribute("href") or "").path for link in links]
+    expected = [f"{name}.html" for name in table_of_contents()[1:]]
+    assert [path for path in found if path in expected] == expected
+
+
+@each_chapter
+def test_solutions_open_by_mouse_and_by_keyboard(page: Page, address: str, name: str):
+    page.goto(f"{address}{name}.html")
+    solutions = page.locator(".solution.dropdown")
+    assert solutions.count() >= 2, "a chapter has at least two exercises with solutions"
+    for solution in solutions.all():
+        content = solution.locator("section").first
+        button = solution.locator("button.toggle-button")
+        expect(content).to_be_hidden()
+
+        solution.locator(".admonition-title").click(position={"x": 5, "y": 5})
+        expect(content).to_be_visible()
+        expect(button).to_have_attribute("aria-expanded", "true")
+        button.click()
+        expect(content).to_be_hidden()
+
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(content).to_be_visible()
+        page.keyboard.press("Space")
+        expect(content).to_be_hidden()
+        expect(button).to_have_attribute("aria-expanded", "false")
+
+
+def test_a_solution_is_reached_by_tab(page: Page, address: str):
+    page.goto(f"{address}{chapters()[0]}.html")
+    # From the link in its title the next stop is the button.
+    page.locator(".solution.dropdown .admonition-title a").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".solution.dropdown section").first).to_be_visible()
+
+
+@each_chapter
+def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str):
+    owner, repo, branch = repository()
+    page.goto(f"{address}{name}.html")
+    page.locator(".dropdown-launch-buttons > button").click()
+    menu = page.locator(".dropdown-launch-buttons .dropdown-menu")
+    expect(menu).to_be_visible()
+
+    binder = menu.get_by_role("link", name="Binder").get_attribute("href") or ""
+    assert unquote(binder) == (
+        f"https://mybinder.org/v2/gh/{owner}/{repo}/{branch}"
+        f"?urlpath=lab/tree/book/{name}.md"
+    )
+    assert (SITE.parents[1] / f"{name}.md").exists()
+
+    colab = menu.get_by_role("link", name="Colab").get_attribute("href")
+    assert colab == (
+        f"https://colab.research.google.com/github/{owner}/{repo}"
+        f"/blob/notebooks/{name}.ipynb"
+    )
+
+
+@each_chapter
+def test_the_notebook_for_download_reads_and_runs_by_itself(
+    page: Page, address: str, name: str
+):
+    page.goto(f"{address}{name}.html")
+    page.locator(".dropdown-download-buttons > button").click()
+    link = page.locator(".dropdown-download-buttons .btn-download-notebook-button")
+    expect(link).to_be_visible()
+    assert link.get_attribute("href") == f"notebooks/{name}.ipynb"
+    # Asked for as a browser would, without opening a window.
+    answer = page.request.get(f"{address}notebooks/{name}.ipynb")
+    assert answer.ok
+    notebook = nbformat.reads(answer.text(), as_version=4)
+    nbformat.validate(notebook)
+
+    owner, repo, branch = repository()
+    first = notebook.cells[0]
+    assert first.cell_type == "code"
+    assert "%pip install" in first.source
+    assert f"git+https://github.com/{owner}/{repo}@{branch}" in first.source
+    ast.parse(re.sub(r"%pip .*", "pass", first.source))
+
+    code = [cell for cell in notebook.cells[1:] if cell.cell_type == "code"]
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    assert code
+    assert "{glue:" not in text
+    assert re.findall(r"\{(?:term|ref|numref|cite[:\w]*|eq)\}`", text) == []
+    # What the page shows is in the notebook: as many pictures, and some text.
+    pictures = sum(
+        mime in output.get("data", {})
+        for cell in code
+        for output in cell.outputs
+        for mime in ("image/svg+xml", "image/gif")
+    )
+    figures = page.locator("figure img.on-light, figure picture.animation").count()
+    assert pictures == figures
+
+
+def test_pages_without_cells_offer_no_launch(page: Page, address: str):
+    for name in sorted(set(table_of_contents()) - set(chapters())):
+        page.goto(f"{address}{name}.html")
+        assert page.locator(".dropdown-launch-buttons").count() == 0, name
+        assert page.locator(".btn-download-notebook-button").count() == 0, name
+
+
+def theme(page: Page) -> str:
+    return page.evaluate("document.documentElement.dataset.theme")
+
+
+def test_dark_mode_stays_on_the_next_page(page: Page, address: str):
+    first, second = chapters()[0], table_of_contents()[-1]
+    page.goto(f"{address}{first}.html")
+    assert theme(page) == "light"
+    button = page.locator(".bd-header-article .theme-switch-button")
+    for _ in range(3):
+        if theme(page) != "dark":
+            button.click()
+    assert theme(page) == "dark"
+    assert page.locator("img.on-dark").first.is_visible()
+    assert not page.locator("img.on-light").first.is_visible()
+
+    page.goto(f"{address}{second}.html")
+    assert theme(page) == "dark"
+    page.emulate_media(color_scheme="light")
+    page.reload()
+    assert theme(page) == "dark"
+
+
+def test_the_first_tab_reaches_the_skip_link(page: Page, address: str):
+    page.goto(f"{address}{chapters()[0]}.html")
+    page.keyboard.press("Tab")
+    link = page.locator(":focus")
+    expect(link).to_have_text("Skip to main content")
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    # The next stop lies within the text.
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_a_phone_reader_opens_the_menu(browser: Browser, address: str):
+    context = PHONE.open(browser, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{address}{chapters()[0]}.html")
+    link = page.locator(".bd-sidebar-primary nav.bd-links a.reference").last
+    expect(link).not_to_be_in_viewport()
+    page.locator("button.primary-toggle").first.tap()
+    menu = page.locator("#pst-primary-sidebar-modal nav.bd-links a.reference").last
+    expect(menu).to_be_visible()
+    menu.tap()
+    page.wait_for_url(f"{address}{table_of_contents()[-1]}.html")
+    context.close()
+
+
+def test_a_page_opens_from_the_disk(page: Page):
+    problems = listen(page, "")
+    page.goto((SITE / f"{chapters()[0]}.html").as_uri())
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+    assert widths
+    assert all(widths)
+    expect(page.locator("article h1")).to_be_visible()
+    assert page.locator("math").count()
+    assert problems == []

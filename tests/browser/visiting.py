@@ -1,0 +1,226 @@
+"""What a page looks like to a browser: one visit gathers it, many tests ask for it."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from playwright.sync_api import Browser, BrowserContext, Page
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(os.environ.get("DESCENT_SITE", ROOT / "book/_build/html")).resolve()
+ARTIFACTS = Path(
+    os.environ.get("DESCENT_ARTIFACTS", ROOT / "book/_build/screenshots")
+).resolve()
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way of looking at a page."""
+
+    name: str
+    width: int
+    height: int
+    scheme: str
+
+    def open(self, browser: Browser, **more: Any) -> BrowserContext:
+        """Return a new context of this form."""
+        return browser.new_context(
+            viewport={"width": self.width, "height": self.height},
+            color_scheme=self.scheme,
+            **more,
+        )
+
+
+DESKTOP = Form("desktop-light", 1280, 900, "light")
+DARK = Form("desktop-dark", 1280, 900, "dark")
+PHONE = Form("phone-light", 390, 844, "light")
+FORMS = (DESKTOP, DARK, PHONE)
+
+
+def pages() -> list[str]:
+    """Return all pages of the site, by their paths without the ending."""
+    found = sorted(
+        path.relative_to(SITE).with_suffix("").as_posix()
+        for path in SITE.rglob("*.html")
+        if "_static" not in path.parts
+    )
+    # Without a site there is one page, on which all tests fail.
+    return found or ["index"]
+
+
+def table_of_contents() -> list[str]:
+    """Return the pages of the book in the order in which they are read."""
+    path = SITE.parents[1] / "_toc.yml"  # a link to the one at the top
+    toc = yaml.safe_load(path.read_text("utf8"))
+    found = [toc["root"]]
+    for part in toc.get("parts", [toc]):
+        found += [chapter["file"] for chapter in part["chapters"]]
+    return found
+
+
+def chapters() -> list[str]:
+    """Return the pages of the book that have cells."""
+    source = SITE.parents[1]
+    return [
+        name
+        for name in table_of_contents()
+        if "\n```{code-cell}" in (source / f"{name}.md").read_text("utf8")
+    ]
+
+
+def repository() -> tuple[str, str, str]:
+    """Return the owner, the name and the branch that links are to point at."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]
+    slug = os.environ.get("GITHUB_REPOSITORY") or urlsplit(config["url"]).path.strip("/")
+    owner, name = slug.split("/")
+    return owner, name, config["branch"]
+
+
+def listen(page: Page, host: str) -> list[str]:
+    """Return a list that fills with what goes wrong while a page is open."""
+    problems: list[str] = []
+
+    def said(message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            problems.append(f"console {message.type}: {message.text}")
+
+    def asked(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc != host:
+            problems.append(f"asks another host: {request.url}")
+
+    def answered(response: Any) -> None:
+        if response.status >= 400:
+            problems.append(f"{response.status}: {response.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+    page.on("request", asked)
+    page.on("response", answered)
+    page.on(
+        "requestfailed",
+        lambda request: problems.append(f"failed: {request.url}: {request.failure}"),
+    )
+    return problems
+
+
+# Load pictures that the page would load later, and wait until all are decoded.
+LOAD_IMAGES = """async () => {
+    const images = [...document.images];
+    for (const image of images) image.loading = "eager";
+    await Promise.all(images.map(image => image.decode().catch(() => null)));
+    return images.map(image => ({
+        file: image.currentSrc.split("/").pop(),
+        width: image.naturalWidth,
+        svg: image.currentSrc.endsWith(".svg"),
+        shown: image.getClientRects().length > 0,
+        classes: [...image.classList],
+        parent: [...document.querySelectorAll("figure")].indexOf(
+            image.closest("figure")),
+    }));
+}"""
+
+# Elements of the text that stick out of the window where nothing scrolls.
+FIND_OVERFLOW = """() => {
+    const found = [];
+    const wide = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth > wide)
+        found.push(`the page is ${document.documentElement.scrollWidth} wide`);
+    const scrolls = element => {
+        for (let e = element.parentElement; e && e.tagName !== "MAIN";
+             e = e.parentElement)
+            if (["auto", "scroll"].includes(getComputedStyle(e).overflowX)) return true;
+        return false;
+    };
+    for (const element of document.querySelectorAll("article.bd-article *")) {
+        if (element.closest("math, svg, .visually-hidden, .sr-only")) {
+            if (!["math", "svg"].includes(element.tagName)) continue;
+        }
+        const box = element.getBoundingClientRect();
+        if (box.width && box.height && box.right > wide + 1 && !scrolls(element))
+            found.push(`${element.outerHTML.slice(0, 100)} ends at ${box.right}`);
+    }
+    return found.slice(0, 5);
+}"""
+
+# What a reader should never read: formulas and roles that were not understood.
+FIND_LEFTOVERS = """() => {
+    const found = [];
+    const main = document.querySelector("article.bd-article");
+    if (!main) return found;
+    const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode, text = node.textContent;
+        if (node.parentElement.closest("pre, code, script, style")) continue;
+        if (/\\\\[a-zA-Z(\\[]|\\$|\\{[a-z:]+\\}|:::|```/.test(text))
+            found.push(text.trim().slice(0, 100));
+    }
+    return found;
+}"""
+
+# Open hidden solutions first: what is hidden has no size.
+MEASURE_MATH = """() => {
+    document.querySelectorAll("button.toggle-button-hidden").forEach(b => b.click());
+    return [...document.querySelectorAll("math")].map(math => {
+        const box = math.getBoundingClientRect();
+        return {
+            text: math.textContent,
+            namespace: math.namespaceURI,
+            width: box.width,
+            height: box.height,
+        };
+    });
+}"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a visit of a page found.
+
+    Attributes
+    ----------
+    problems : list of str
+        Messages of the console, requests to others, requests that failed.
+    theme : str
+        Of the page: light or dark.
+    images, formulas : list of dict
+    overflow, leftovers : list of str
+    screenshot : Path
+    """
+
+    problems: list[str]
+    theme: str
+    images: list[dict[str, Any]] = field(repr=False)
+    formulas: list[dict[str, Any]] = field(repr=False)
+    overflow: list[str]
+    leftovers: list[str]
+    screenshot: Path
+
+
+def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit:
+    """Look at a page; leave a screenshot among the artifacts."""
+    page = context.new_page()
+    try:
+        problems = listen(page, urlsplit(address).netloc)
+        page.goto(f"{address}{name}.html", wait_until="load")
+        images = page.evaluate(LOAD_IMAGES)
+        overflow = page.evaluate(FIND_OVERFLOW)
+        screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
+        screenshot.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=screenshot, full_page=True)
+        formulas = page.evaluate(MEASURE_MATH)
+        overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
+        return Visit(
+            problems=problems,
+            theme=page.evaluate("document.documentElement.dataset.theme"),
+            images=images,
+            formulas=formulas,
+            overflow=overflow,
+            leftovers=page.evaluate(FIND_LEFTOVERS),
+            screenshot=screenshot,
+        )
+    finally:
+        page.close()

@@ -1,0 +1,127 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from descent.exercises import check, checking, verdict
+from descent.exercises.checking import NotYet, exercise, expect, labels
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """A registry of this test's own."""
+    monkeypatch.setattr(checking, "_checks", {})
+
+    @exercise("test-double")
+    def check_double(double):
+        expect("the double of 2", double(2), 4)
+        expect("the double of a point", double(torch.tensor([1.0, 2.0])), torch.tensor([2.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "message"),
+    [
+        (None, False, "Not answered yet."),
+        (..., False, "Not answered yet."),
+        (lambda x: None, False, "Not answered yet."),
+        (lambda x: ..., False, "Not answered yet."),
+        (lambda x: 2 * x, True, "Right."),
+        (lambda x: x + x, True, "Right."),
+        (lambda x: x + 2, False, "Not yet: the double of a point: yours [3, 4], correct [2, 4]."),
+        (lambda x: 5.0, False, "Not yet: the double of 2: yours 5, correct 4."),
+        (lambda x: "4!", False, "Not yet: the double of 2 should be a number, got '4!'."),
+        (lambda x: x / 0, False, "Your code raised ZeroDivisionError: division by zero"),
+        (lambda: 4, False, "Your code raised TypeError"),
+        (5, False, "Your code raised TypeError: 'int' object is not callable"),
+    ],
+)
+def test_verdicts(registry, answer, right, message):
+    found = verdict("test-double", answer)
+    assert found.right is right
+    assert found.message.startswith(message)
+
+
+def test_check_prints_the_verdict_and_returns_nothing(registry, capsys):
+    assert check("test-double", None) is None
+    check("test-double", lambda x: 2 * x)
+    assert capsys.readouterr().out == "Not answered yet.\nRight.\n"
+
+
+def test_an_unknown_label_is_an_error_of_the_chapter_not_of_the_reader(registry):
+    with pytest.raises(ValueError, match=r"one of \['test-double'\], got 'test-dubble'"):
+        verdict("test-dubble", None)
+
+
+def test_a_label_cannot_be_taken_twice(registry):
+    with pytest.raises(ValueError, match="'test-double' has a check already"):
+        exercise("test-double")(lambda answer: None)
+    assert not verdict("test-double", lambda x: x).right  # the first check is still there
+
+
+def test_every_label_is_unique_and_names_its_chapter():
+    assert len(labels()) == len(set(labels())) > 0
+    for label in labels():
+        module = checking._checks[label].__module__.rpartition(".")[2]
+        assert label.startswith(module.replace("_", "-") + "-")
+
+
+def raises(*_args, **_kwargs):
+    raise RuntimeError("from the reader's code")
+
+
+JUNK = {
+    "none": None,
+    "dots": ...,
+    "a stub": lambda *a, **k: None,
+    "an error": raises,
+    "an object": object(),
+    "a strange number": -12345.678,
+    "nan": math.nan,
+    "a word": "?",
+    "an empty list": [],
+    "a nonsense function": lambda *a, **k: "?",
+    "a nan function": lambda *a, **k: math.nan,
+    "a tensor function": lambda *a, **k: torch.full((3, 7), -12345.678),
+}
+
+
+@pytest.mark.parametrize("label", labels())
+@pytest.mark.parametrize("junk", JUNK)
+def test_no_check_takes_junk_for_right_or_falls_over(label, junk):
+    found = verdict(label, JUNK[junk])
+    assert not found.right
+    assert found.message
+
+
+@given(correct=st.floats(-1e6, 1e6), off=st.floats(-1, 1))
+def test_expect_takes_what_is_within_the_tolerance(correct, off):
+    tolerance = 1e-3
+    allowed = tolerance * (1 + abs(correct))
+    if abs(off) < 0.99 * allowed:
+        expect("it", correct + off, correct, tolerance=tolerance)
+    elif abs(off) > 1.01 * allowed:
+        with pytest.raises(NotYet, match="Not yet: it: yours"):
+            expect("it", correct + off, correct, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("got", [2, 2.0, np.float32(2), np.array(2), torch.tensor(2.0, requires_grad=True)])
+def test_expect_takes_every_kind_of_number(got):
+    expect("it", got, 2)
+    with pytest.raises(NotYet):
+        expect("it", got, 3)
+
+
+@pytest.mark.parametrize("got", [torch.ones(2), [1.0], torch.ones(1, 1), math.nan])
+def test_expect_refuses_other_shapes_and_nan_for_a_number(got):
+    with pytest.raises(NotYet):
+        expect("it", got, 1.0)
+
+
+@pytest.mark.parametrize(("got", "correct"), [("adam", "Adam"), (False, True), ((1, 2), (2, 1))])
+def test_expect_compares_words_and_truths(got, correct):
+    expect("it", correct, correct)
+    with pytest.raises(NotYet):
+        expect("it", got, correct)
