@@ -31,6 +31,7 @@ __all__ = [
     "INK",
     "MAP",
     "MUTED",
+    "ON_MAP",
     "ORANGE",
     "PURPLE",
     "RATES",
@@ -57,6 +58,10 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE)
 RATES = ("#3b0f70", "#721f81", "#b63679", "#d8456c", "#e8684a", "#c98a1b")
 
 MAP = "viridis"
+
+# For marks on the color map, which is the same on light and dark pages: a white that
+# is not the ground's and so stays white.
+ON_MAP = "#fefefe"
 
 # What each color becomes on a dark page.
 DARK = {

@@ -1,10 +1,16 @@
-"""One launched server for all tests of a module."""
+"""One launched server for all tests, and the browser that tests/browser drives."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from launching import ROOT, Server, launched
+
+sys.path.append(str(Path(__file__).parents[1] / "browser"))
+from driving import browser
+
+__all__ = ["browser", "home", "root", "server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,42 @@
+"""The address that the Binder button opens, in a real browser."""
+
+import re
+
+import pytest
+from launching import Server, chapters
+from playwright.sync_api import Browser, expect
+
+SECONDS = 1000  # of milliseconds
+
+
+@pytest.mark.parametrize("name", chapters()[:1])
+def test_the_launch_address_opens_a_notebook_that_runs(
+    browser: Browser, server: Server, name: str
+):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60 * SECONDS)
+    page.goto(f"{server.url}lab/tree/book/{name}.md?token={server.token}")
+
+    # A notebook, not a text in an editor.
+    notebook = page.locator(".jp-NotebookPanel")
+    first = notebook.locator(".jp-CodeCell").first
+    expect(first).to_be_visible(timeout=90 * SECONDS)
+    assert page.locator(".jp-FileEditor").count() == 0
+
+    # MyST is shown, not its source.
+    text = notebook.locator(".jp-MarkdownCell").first
+    expect(text.locator("aside.admonition, aside")).to_be_visible(timeout=30 * SECONDS)
+    assert re.search(r":::|\{admonition\}|\$", text.inner_text()) is None
+
+    # No question lies on top of it.
+    assert page.locator(".Toastify__toast").count() == 0
+
+    first.locator(".jp-InputArea-editor").click()
+    page.keyboard.press("Shift+Enter")
+    expect(first.locator(".jp-InputArea-prompt")).to_have_text("[1]:")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    picture = notebook.locator(".jp-RenderedSVG").first
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_be_visible()
+    page.context.close()
