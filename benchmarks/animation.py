@@ -173,9 +173,7 @@ def loss_per_point(study: Study, ours: bool) -> Figure:
 
 def landscape(study: Study, ours: bool) -> Figure:
     """Compute the loss at 100 x 100 points and draw it."""
-    grid = (our_grid if ours else plain_grid)(
-        study, axis(-2, 2, 100), axis(-2, 2, 100)
-    )
+    grid = (our_grid if ours else plain_grid)(study, axis(-2, 2, 100), axis(-2, 2, 100))
     figure, (ax,) = new_figure()
     show_landscape(ax, grid)
     m, b, _ = grid.minimum()
@@ -251,9 +249,7 @@ def one_panel(study: Study, animated: bool) -> tuple[Figure, Update]:
 
 def six_panels(study: Study, animated: bool) -> tuple[Figure, Update]:
     """Draw the data and a line that learns, for six learning rates."""
-    figure, axes = new_figure(
-        2, 3, height=5.0, dpi=DPI, share_x=True, share_y=True
-    )
+    figure, axes = new_figure(2, 3, height=5.0, dpi=DPI, share_x=True, share_y=True)
     lines = []
     for ax, lr, run in zip(axes, LEARNING_RATES, study.runs, strict=True):
         show_data(ax, study, labels=False)
@@ -261,9 +257,7 @@ def six_panels(study: Study, animated: bool) -> tuple[Figure, Update]:
         ax.set_title(f"learning rate {lr:g}")
     figure.supxlabel("x", color=INK)
     figure.supylabel("y", color=INK)
-    step = axes[0].text(
-        0.05, 0.88, "", transform=axes[0].transAxes, animated=animated
-    )
+    step = axes[0].text(0.05, 0.88, "", transform=axes[0].transAxes, animated=animated)
     thetas = [run["theta"] for run in study.runs]
     x = study.data.x.numpy()
 
@@ -379,7 +373,9 @@ def total(run: dict[str, dict[str, Any]], way: str, what: str) -> float:
 
 def report(run: dict[str, dict[str, Any]]) -> None:
     """Print one run as a table."""
-    print(f"{'part':<22}{'plain s':>9}{'ours s':>9}{'ratio':>8}{'plain kB':>10}{'ours kB':>9}")
+    print(
+        f"{'part':<22}{'plain s':>9}{'ours s':>9}{'ratio':>8}{'plain kB':>10}{'ours kB':>9}"
+    )
     rows = [*run.items()]
     for name, part in rows:
         plain, ours = part["plain"], part["ours"]

@@ -44,13 +44,15 @@ def readable(text: str, numbers: dict[str, Any]) -> str:
         A Markdown cell.
     numbers : dict
         What the chapter glued, by name.
-
-    Raises
-    ------
-    KeyError
-        If the text names a number that was not glued.
     """
-    text = _GLUED.sub(lambda m: format(numbers[m[1]], m[2] or ""), text)
+
+    def number(match: re.Match[str]) -> str:
+        # A name that nothing was glued to is the page's to warn of.
+        if match[1] not in numbers:
+            return match[0]
+        return format(numbers[match[1]], match[2] or "")
+
+    text = _GLUED.sub(number, text)
     text = _TERM.sub(r"\1", text)
     text = _REFERENCE.sub(lambda m: f"*{m[1] or m[2]}*", text)
     text = _CITATION.sub(r"[\1]", text)
@@ -111,7 +113,10 @@ def repository(config: Config) -> tuple[str, str]:
 
 def _follow_fork(app: Sphinx, config: Config) -> None:
     """In a fork's own workflow, let all links point at the fork."""
-    slug, server = os.environ.get("GITHUB_REPOSITORY"), os.environ.get("GITHUB_SERVER_URL")
+    slug, server = (
+        os.environ.get("GITHUB_REPOSITORY"),
+        os.environ.get("GITHUB_SERVER_URL"),
+    )
     if slug and server:
         config["html_theme_options"]["repository_url"] = f"{server}/{slug}"
 

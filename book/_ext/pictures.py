@@ -143,7 +143,10 @@ def _visit_pair(translator: Any, node: paired_figure) -> None:
     its class ``dark-light`` only keeps its filter away.
     """
     for image in node.findall(nodes.image):
-        found = {**_attributes(translator, image), "class": f"dark-light {image['classes'][0]}"}
+        found = {
+            **_attributes(translator, image),
+            "class": f"dark-light {image['classes'][0]}",
+        }
         translator.body.append(translator.emptytag(image, "img", "\n", **found))
     raise nodes.SkipNode
 
@@ -172,9 +175,7 @@ def _leave(translator: Any, node: nodes.Element) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    others = {
-        name: (_skip, _leave) for name in ("latex", "text", "man", "texinfo")
-    }
+    others = {name: (_skip, _leave) for name in ("latex", "text", "man", "texinfo")}
     app.add_node(paired_figure, html=(_visit_pair, _leave), **others)
     app.add_node(animation, html=(_visit_animation, _leave), **others)
     # Before Sphinx collects the pictures to copy, at 500.

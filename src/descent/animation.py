@@ -148,9 +148,7 @@ def animate(
     if len(frames) == 0:
         raise ValueError("frames must name at least one frame, got none")
     if not -len(frames) <= still < len(frames):
-        raise ValueError(
-            f"still must be one of the {len(frames)} frames, got {still}"
-        )
+        raise ValueError(f"still must be one of the {len(frames)} frames, got {still}")
     for name, value in (("duration", duration), ("hold", hold)):
         if checks.integer(name, value, at_least=10) % 10:
             raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")

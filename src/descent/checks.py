@@ -119,9 +119,7 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _limits(
-    above: float | None, at_least: float | None, at_most: float | None
-) -> str:
+def _limits(above: float | None, at_least: float | None, at_most: float | None) -> str:
     """Say the limits of `real` in words."""
     parts = []
     if above is not None:

@@ -55,7 +55,7 @@ PURPLE = "#8e4585"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE)
 
 # Learning rates, or anything else with an order: dark is high, light is low.
-RATES = ("#3b0f70", "#721f81", "#b63679", "#d8456c", "#e8684a", "#c98a1b")
+RATES = ("#3b0f70", "#721f81", "#b63679", "#d8456c", "#e8684a", "#c5871a")
 
 MAP = "viridis"
 
@@ -197,7 +197,10 @@ def show_landscape(
         What the color bar is called.
     """
     shown = landscape.loss
-    norm = LogNorm(vmin=max(shown.min(), shown.max() * 1e-6)) if log else Normalize()
+    finite = shown[np.isfinite(shown)]
+    low, high = finite.min(), finite.max()
+    # Clipped, because a loss of exactly 0 has no logarithm and would leave a hole.
+    norm = LogNorm(max(low, high * 1e-6), high, clip=True) if log else Normalize()
     mesh = ax.pcolormesh(
         landscape.first,
         landscape.second,

@@ -145,7 +145,7 @@ def loss_grid(loss: Loss, first: np.ndarray, second: np.ndarray) -> Landscape:
         If `first` or `second` is empty or not one-dimensional.
     """
     points = _points(first, second)
-    values = vmap(loss, chunk_size=_CHUNK)(points).numpy()
+    values = vmap(loss, chunk_size=_CHUNK)(points).detach().numpy()
     return Landscape(first, second, values.reshape(len(second), len(first)))
 
 
@@ -170,7 +170,7 @@ def gradient_grid(loss: Loss, first: np.ndarray, second: np.ndarray) -> Gradient
         If `first` or `second` is empty or not one-dimensional.
     """
     points = _points(first, second)
-    slopes = vmap(grad(loss), chunk_size=_CHUNK)(points).numpy()
+    slopes = vmap(grad(loss), chunk_size=_CHUNK)(points).detach().numpy()
     slopes = slopes.reshape(len(second), len(first), 2)
     return GradientField(first, second, slopes[..., 0], slopes[..., 1])
 

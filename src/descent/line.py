@@ -36,9 +36,7 @@ class LineData(NamedTuple):
     b: float
 
 
-def draw_line(
-    rng: np.random.RandomState, n: int = 100, sigma: float = 0.1
-) -> LineData:
+def draw_line(rng: np.random.RandomState, n: int = 100, sigma: float = 0.1) -> LineData:
     """Draw a random line and `n` noisy points on it.
 
     The numbers are drawn in a fixed order: slope, intercept, then the noise of

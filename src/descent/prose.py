@@ -1,5 +1,6 @@
 """The one way a number gets from a cell into the text."""
 
+from contextlib import suppress
 from numbers import Real
 
 from IPython.display import publish_display_data
@@ -46,7 +47,8 @@ def _plain(name: str, value: object) -> int | float | str:
     if isinstance(value, str):
         return value
     if hasattr(value, "item"):  # NumPy scalars and one-element tensors
-        value = value.item()
+        with suppress(ValueError, RuntimeError):  # there is more than one element
+            value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number or a word, got {value!r}")
     if isinstance(value, int):

@@ -158,11 +158,15 @@ def descend(
 def _detached(name: str, value: float | np.ndarray | Tensor) -> float | np.ndarray:
     """Return the number or a copy of the array inside `value`, graph left behind."""
     if isinstance(value, Tensor):
-        value = value.detach().cpu().double().numpy()
+        value = value.detach().cpu()
+        if value.is_floating_point():
+            value = value.double()  # NumPy has no bfloat16
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.array(value)
+    except ValueError:  # a ragged list
+        array = np.array(None)
+    if array.dtype.kind not in "buif":  # NumPy would read words, and None as NaN
         raise ValueError(
             f"{name} must be a number, an array or a tensor of numbers, got {value!r}"
-        ) from None
-    return float(array) if array.ndim == 0 else array
+        )
+    return float(array) if array.ndim == 0 else array.astype(np.float64)

@@ -65,7 +65,9 @@ def test_every_page_of_the_folder_is_in_the_book():
 def test_a_chapter_ran_from_its_first_cell_to_its_last(page):
     code = [cell for cell in executed(page)["cells"] if cell["cell_type"] == "code"]
     assert code
-    counts = [cell["execution_count"] for cell in code if "".join(cell["source"]).strip()]
+    counts = [
+        cell["execution_count"] for cell in code if "".join(cell["source"]).strip()
+    ]
     assert counts == list(range(1, len(counts) + 1))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -19,6 +19,9 @@ QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+
+# A busy machine is no reason to fail.
+expect.set_options(timeout=20_000)
 
 
 def find_browser(own: str) -> str:

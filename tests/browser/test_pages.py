@@ -46,7 +46,9 @@ def test_pictures_are_shown(look: Look, name: str, form: Form):
 
 @each_form
 @each_page
-def test_a_figure_shows_the_picture_that_fits_the_page(look: Look, name: str, form: Form):
+def test_a_figure_shows_the_picture_that_fits_the_page(
+    look: Look, name: str, form: Form
+):
     found = look(name, form)
     assert found.theme == form.scheme
     figures: dict[int, list[str]] = {}
@@ -59,6 +61,16 @@ def test_a_figure_shows_the_picture_that_fits_the_page(look: Look, name: str, fo
                     shown.setdefault(image["parent"], []).append(theme)
     assert all(themes == ["light", "dark"] for themes in figures.values())
     assert shown == {figure: [form.scheme] for figure in figures}
+
+
+@each_form
+@each_page
+def test_figures_lie_on_the_ground_of_the_page(look: Look, name: str, form: Form):
+    # The theme puts a light plate and a filter on pictures that it does not know.
+    for image in look(name, form).images:
+        if "dark-light" in image["classes"] and image["shown"]:
+            assert image["ground"] == "rgba(0, 0, 0, 0)", image["file"]
+            assert image["filter"] == "none", image["file"]
 
 
 @each_form
@@ -82,6 +94,11 @@ def test_formulas_are_drawn(look: Look, name: str):
 @each_page
 def test_nothing_is_left_that_was_not_understood(look: Look, name: str):
     assert look(name, DESKTOP).leftovers == []
+
+
+@each_page
+def test_numbers_look_like_the_text_around_them(look: Look, name: str):
+    assert look(name, DESKTOP).shouting == []
 
 
 def test_screenshots_of_all_pages_are_kept(look: Look):

@@ -63,18 +63,25 @@ def table_of_contents() -> list[str]:
 
 def chapters() -> list[str]:
     """Return the pages of the book that have cells."""
-    source = SITE.parents[1]
-    return [
-        name
-        for name in table_of_contents()
-        if "\n```{code-cell}" in (source / f"{name}.md").read_text("utf8")
-    ]
+    return [name for name in table_of_contents() if "\n```{code-cell}" in source(name)]
+
+
+def lessons() -> list[str]:
+    """Return the pages of the book that have exercises."""
+    return [name for name in table_of_contents() if "{exercise}" in source(name)]
+
+
+def source(name: str) -> str:
+    """Return what a page is made from."""
+    return (SITE.parents[1] / f"{name}.md").read_text("utf8")
 
 
 def repository() -> tuple[str, str, str]:
     """Return the owner, the name and the branch that links are to point at."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]
-    slug = os.environ.get("GITHUB_REPOSITORY") or urlsplit(config["url"]).path.strip("/")
+    slug = os.environ.get("GITHUB_REPOSITORY") or urlsplit(config["url"]).path.strip(
+        "/"
+    )
     owner, name = slug.split("/")
     return owner, name, config["branch"]
 
@@ -118,6 +125,8 @@ LOAD_IMAGES = """async () => {
         svg: image.currentSrc.endsWith(".svg"),
         shown: image.getClientRects().length > 0,
         classes: [...image.classList],
+        ground: getComputedStyle(image).backgroundColor,
+        filter: getComputedStyle(image).filter,
         parent: [...document.querySelectorAll("figure")].indexOf(
             image.closest("figure")),
     }));
@@ -161,6 +170,12 @@ FIND_LEFTOVERS = """() => {
     return found;
 }"""
 
+# Numbers that the build put into the text, in other letters than the text.
+FIND_SHOUTING = """() => [...document.querySelectorAll("article .pasted-text")]
+    .filter(e => getComputedStyle(e).fontWeight
+        !== getComputedStyle(e.parentElement).fontWeight)
+    .map(e => e.textContent)"""
+
 # Open hidden solutions first: what is hidden has no size.
 MEASURE_MATH = """() => {
     document.querySelectorAll("button.toggle-button-hidden").forEach(b => b.click());
@@ -187,7 +202,7 @@ class Visit:
     theme : str
         Of the page: light or dark.
     images, formulas : list of dict
-    overflow, leftovers : list of str
+    overflow, leftovers, shouting : list of str
     screenshot : Path
     """
 
@@ -197,6 +212,7 @@ class Visit:
     formulas: list[dict[str, Any]] = field(repr=False)
     overflow: list[str]
     leftovers: list[str]
+    shouting: list[str]
     screenshot: Path
 
 
@@ -220,6 +236,7 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
             formulas=formulas,
             overflow=overflow,
             leftovers=page.evaluate(FIND_LEFTOVERS),
+            shouting=page.evaluate(FIND_SHOUTING),
             screenshot=screenshot,
         )
     finally:

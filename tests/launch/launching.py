@@ -29,7 +29,7 @@ import yaml
 ROOT = Path(os.environ.get("DESCENT_ROOT", Path(__file__).parents[2])).resolve()
 SITE = Path(os.environ.get("DESCENT_SITE", ROOT / "book/_build/html")).resolve()
 
-START_SECONDS = 60
+START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -52,7 +52,9 @@ def fresh_environment(home: Path) -> dict[str, str]:
     """Return environment variables with another home, and nothing that leads back."""
     foreign = ("JUPYTER", "JUPYTEXT", "IPYTHON", "MPL", "XDG_", "PYTEST")
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(foreign)
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(foreign)
     }
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "HOME": str(home), "PATH": programs}
@@ -66,11 +68,12 @@ def post_build(root: Path, home: Path) -> None:
         env=fresh_environment(home),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     if done.returncode:
         raise AssertionError(
-            f"binder/postBuild ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+            f"binder/postBuild ended with {done.returncode}:\n"
+            f"{done.stdout}{done.stderr}"
         )
 
 
@@ -231,7 +234,9 @@ def _judge(path: str, cell: Cell) -> None:
             f"\n{source}\n\n{traceback}"
         )
     if "raises-exception" in cell.tags and not errors:
-        raise AssertionError(f"{where}, is tagged raises-exception, but ran\n\n{source}")
+        raise AssertionError(
+            f"{where}, is tagged raises-exception, but ran\n\n{source}"
+        )
 
 
 def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
@@ -299,4 +304,6 @@ def _address(process: subprocess.Popen[bytes], home: Path, log: Path) -> str:
         except (OSError, ValueError):
             pass
         time.sleep(0.1)
-    raise AssertionError(f"the Jupyter server did not start:\n{log.read_text()[-3000:]}")
+    raise AssertionError(
+        f"the Jupyter server did not start:\n{log.read_text()[-3000:]}"
+    )

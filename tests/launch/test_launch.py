@@ -54,7 +54,9 @@ def test_there_are_chapters():
 
 
 def test_markdown_opens_as_a_notebook(server: Server):
-    answer = server.call("GET", "lab/api/settings/@jupyterlab/docmanager-extension:plugin")
+    answer = server.call(
+        "GET", "lab/api/settings/@jupyterlab/docmanager-extension:plugin"
+    )
     viewers = answer["schema"]["properties"]["defaultViewers"]["default"]
     assert viewers["markdown"] == "Jupytext Notebook"
     assert viewers["myst"] == "Jupytext Notebook"
@@ -70,7 +72,9 @@ def test_chapter_runs(server: Server, name: str, runs: Runs):
 def test_chapter_shows_what_the_site_shows(server: Server, name: str, runs: Runs):
     path = SITE / "notebooks" / f"{name}.ipynb"
     if not path.exists():
-        pytest.fail(f"{path} is missing: build the site first (make book)", pytrace=False)
+        pytest.fail(
+            f"{path} is missing: build the site first (make book)", pytrace=False
+        )
     built = [
         cell
         for cell in nbformat.read(path, as_version=4).cells
@@ -115,7 +119,9 @@ def test_a_broken_chapter_is_told(server: Server):
         server.run("book/broken.md", broken)
 
 
-def test_a_launch_leaves_the_readers_own_configuration_alone(server: Server, home: Path):
+def test_a_launch_leaves_the_readers_own_configuration_alone(
+    server: Server, home: Path
+):
     assert (home / ".jupyter/labconfig/default_setting_overrides.json").exists()
     assert home != Path.home()
     assert os.access(ROOT / "binder" / "postBuild", os.X_OK)

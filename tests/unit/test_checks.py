@@ -27,7 +27,9 @@ def test_real_takes_exactly_what_the_limits_allow(value, low, high):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
 def test_real_refuses_what_is_not_finite_even_without_limits(value):
-    with pytest.raises(ValueError, match=r"rate must be a finite number, got .*(nan|inf)"):
+    with pytest.raises(
+        ValueError, match=r"rate must be a finite number, got .*(nan|inf)"
+    ):
         checks.real("rate", value)
 
 

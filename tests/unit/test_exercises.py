@@ -18,7 +18,11 @@ def registry(monkeypatch):
     @exercise("test-double")
     def check_double(double):
         expect("the double of 2", double(2), 4)
-        expect("the double of a point", double(torch.tensor([1.0, 2.0])), torch.tensor([2.0, 4.0]))
+        expect(
+            "the double of a point",
+            double(torch.tensor([1.0, 2.0])),
+            torch.tensor([2.0, 4.0]),
+        )
 
 
 @pytest.mark.parametrize(
@@ -30,10 +34,22 @@ def registry(monkeypatch):
         (lambda x: ..., False, "Not answered yet."),
         (lambda x: 2 * x, True, "Right."),
         (lambda x: x + x, True, "Right."),
-        (lambda x: x + 2, False, "Not yet: the double of a point: yours [3, 4], correct [2, 4]."),
+        (
+            lambda x: x + 2,
+            False,
+            "Not yet: the double of a point: yours [3, 4], correct [2, 4].",
+        ),
         (lambda x: 5.0, False, "Not yet: the double of 2: yours 5, correct 4."),
-        (lambda x: "4!", False, "Not yet: the double of 2 should be a number, got '4!'."),
-        (lambda x: x / 0, False, "Your code raised ZeroDivisionError: division by zero"),
+        (
+            lambda x: "4!",
+            False,
+            "Not yet: the double of 2 should be a number, got '4!'.",
+        ),
+        (
+            lambda x: x / 0,
+            False,
+            "Your code raised ZeroDivisionError: division by zero",
+        ),
         (lambda: 4, False, "Your code raised TypeError"),
         (5, False, "Your code raised TypeError: 'int' object is not callable"),
     ],
@@ -51,14 +67,18 @@ def test_check_prints_the_verdict_and_returns_nothing(registry, capsys):
 
 
 def test_an_unknown_label_is_an_error_of_the_chapter_not_of_the_reader(registry):
-    with pytest.raises(ValueError, match=r"one of \['test-double'\], got 'test-dubble'"):
+    with pytest.raises(
+        ValueError, match=r"one of \['test-double'\], got 'test-dubble'"
+    ):
         verdict("test-dubble", None)
 
 
 def test_a_label_cannot_be_taken_twice(registry):
     with pytest.raises(ValueError, match="'test-double' has a check already"):
         exercise("test-double")(lambda answer: None)
-    assert not verdict("test-double", lambda x: x).right  # the first check is still there
+    assert not verdict(
+        "test-double", lambda x: x
+    ).right  # the first check is still there
 
 
 def test_every_label_is_unique_and_names_its_chapter():
@@ -107,7 +127,9 @@ def test_expect_takes_what_is_within_the_tolerance(correct, off):
             expect("it", correct + off, correct, tolerance=tolerance)
 
 
-@pytest.mark.parametrize("got", [2, 2.0, np.float32(2), np.array(2), torch.tensor(2.0, requires_grad=True)])
+@pytest.mark.parametrize(
+    "got", [2, 2.0, np.float32(2), np.array(2), torch.tensor(2.0, requires_grad=True)]
+)
 def test_expect_takes_every_kind_of_number(got):
     expect("it", got, 2)
     with pytest.raises(NotYet):
@@ -120,7 +142,9 @@ def test_expect_refuses_other_shapes_and_nan_for_a_number(got):
         expect("it", got, 1.0)
 
 
-@pytest.mark.parametrize(("got", "correct"), [("adam", "Adam"), (False, True), ((1, 2), (2, 1))])
+@pytest.mark.parametrize(
+    ("got", "correct"), [("adam", "Adam"), (False, True), ((1, 2), (2, 1))]
+)
 def test_expect_compares_words_and_truths(got, correct):
     expect("it", correct, correct)
     with pytest.raises(NotYet):

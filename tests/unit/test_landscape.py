@@ -111,7 +111,9 @@ def test_a_grid_larger_than_one_chunk_has_no_seam():
 
 def test_a_loss_with_a_graph_of_its_own_can_be_drawn():
     weight = torch.ones(2, requires_grad=True)
-    grid = loss_grid(lambda theta: (weight * theta).sum(), np.arange(2.0), np.arange(3.0))
+    grid = loss_grid(
+        lambda theta: (weight * theta).sum(), np.arange(2.0), np.arange(3.0)
+    )
     assert grid.loss.tolist() == [[0, 1], [1, 2], [2, 3]]
     field = gradient_grid(
         lambda theta: (weight * theta).sum(), np.arange(2.0), np.arange(3.0)
@@ -140,7 +142,12 @@ def test_axis_holds_both_ends_and_equal_steps(low, width, count):
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [((1, 1, 5), "high"), ((2, 1, 5), "high"), ((0, 1, 1), "count"), ((np.nan, 1, 5), "low")],
+    [
+        ((1, 1, 5), "high"),
+        ((2, 1, 5), "high"),
+        ((0, 1, 1), "count"),
+        ((np.nan, 1, 5), "low"),
+    ],
 )
 def test_bad_axes_are_refused(arguments, name):
     with pytest.raises(ValueError, match=f"^{name} must be"):

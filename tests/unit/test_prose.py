@@ -52,7 +52,9 @@ def test_messages_are_what_myst_nb_reads(published):
     }
 
 
-@given(number=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)))
+@given(
+    number=st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
+)
 def test_no_digit_is_lost(number):
     outputs = []
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +96,18 @@ def test_what_is_not_finite_is_refused(published, value):
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, np.True_, 1j, [1.0], object(), {}, torch.ones(2), np.ones(3), torch.nn.ReLU()],
+    [
+        None,
+        True,
+        np.True_,
+        1j,
+        [1.0],
+        object(),
+        {},
+        torch.ones(2),
+        np.ones(3),
+        torch.nn.ReLU(),
+    ],
 )
 def test_what_is_neither_a_number_nor_a_word_is_refused(published, value):
     with pytest.raises(TypeError, match="loss must be a number or a word"):

@@ -34,7 +34,9 @@ def test_the_returned_generator_repeats_the_global_stream_without_moving_it(seed
 
 
 def test_two_seeds_differ_in_every_generator():
-    assert all(a != b for a, b in zip(draws(set_seed(0)), draws(set_seed(1)), strict=True))
+    assert all(
+        a != b for a, b in zip(draws(set_seed(0)), draws(set_seed(1)), strict=True)
+    )
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

@@ -95,7 +95,9 @@ def test_every_kind_of_number_is_taken(value):
     record = Record()
     record.append(x=value)
     assert record["x"].dtype == np.float64
-    plain = np.asarray(value.detach().double() if isinstance(value, torch.Tensor) else value)
+    plain = np.asarray(
+        value.detach().double() if isinstance(value, torch.Tensor) else value
+    )
     assert record["x"].shape == (1, *plain.shape)
     assert (record["x"][0] == plain).all()
 
@@ -212,7 +214,9 @@ def test_descend_is_the_loop_written_by_hand(name, seed, lr, steps):
 def test_gradients_left_by_others_are_not_followed():
     theta = torch.tensor([1.0, 1.0], requires_grad=True)
     theta.grad = torch.tensor([1e3, 1e3])
-    record = descend([theta], lambda: ravine(theta), torch.optim.SGD([theta], lr=0.01), 1)
+    record = descend(
+        [theta], lambda: ravine(theta), torch.optim.SGD([theta], lr=0.01), 1
+    )
     assert record["grad_norm"][0] == pytest.approx(np.hypot(0.1, 10))
     assert theta.tolist() == pytest.approx([0.999, 0.9])
 
@@ -228,7 +232,9 @@ def test_the_loss_is_asked_once_a_row():
     optimizer = torch.optim.SGD([theta], lr=0.0)
     record = descend(iter([theta]), loss, optimizer, 4)
     assert calls == [0, 1, 2, 3, 4]
-    assert (record["loss"] / record["loss"][0]).tolist() == pytest.approx([1, 2, 3, 4, 5])
+    assert (record["loss"] / record["loss"][0]).tolist() == pytest.approx(
+        [1, 2, 3, 4, 5]
+    )
 
 
 @pytest.mark.parametrize("clip", [None, ClipNorm(1e30)])
@@ -249,7 +255,12 @@ def test_descend_reports_the_norm_before_clipping_and_what_clipping_did():
     theta = torch.tensor([0.0, 1.0], requires_grad=True)
     optimizer = torch.optim.SGD([theta], lr=0.1)
     record = descend(
-        [theta], lambda: ravine(theta), optimizer, 8, clip=ClipNorm(2.0), keep_theta=True
+        [theta],
+        lambda: ravine(theta),
+        optimizer,
+        8,
+        clip=ClipNorm(2.0),
+        keep_theta=True,
     )
     assert record["grad_norm"][0] == pytest.approx(10)
     lengths = np.linalg.norm(np.diff(record["theta"], axis=0), axis=1)
@@ -267,7 +278,9 @@ def test_descend_keeps_no_graph():
     Remembered.alive = weakref.WeakSet()
     theta = torch.ones(2, requires_grad=True)
     optimizer = torch.optim.SGD([theta], lr=0.01)
-    descend([theta], lambda: ravine(Remembered.apply(theta)), optimizer, 50, keep_theta=True)
+    descend(
+        [theta], lambda: ravine(Remembered.apply(theta)), optimizer, 50, keep_theta=True
+    )
     gc.collect()
     assert len(Remembered.alive) == 0
 

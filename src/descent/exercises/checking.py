@@ -90,7 +90,9 @@ def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> Non
     else:
         same = bool(got == correct)
     if not same:
-        raise NotYet(f"Not yet: {what}: yours {_short(got)}, correct {_short(correct)}.")
+        raise NotYet(
+            f"Not yet: {what}: yours {_short(got)}, correct {_short(correct)}."
+        )
 
 
 def verdict(label: str, answer: object) -> Verdict:

@@ -18,7 +18,7 @@ def check_steps(steps: Callable[[float, float, float, float], Any]) -> None:
         (9.0, 1.0, 4.0, 0.125, 4),
         (9.0, 1.0, 0.5, 0.125, 256),
         (8.9, 0.1, 5.0, 0.01, 36),
-        (0.5, 1.0, 2.0, 0.5, 0),
+        (0.5, 5.0, 1.0, 0.5, 0),
     ):
         given = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
         expect(f"the steps needed ({given})", steps(loss, target, norm, lr), correct)

@@ -1,1 +1,70 @@
 """Checks of the chapter "Choosing an optimizer"."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from descent.exercises.checking import NotYet, exercise, expect
+
+__all__ = ["check_first_step", "check_momentum_step", "check_number_of_steps"]
+
+
+@exercise("optimizers-steps")
+def check_number_of_steps(steps: Callable[[int, int, int], int]) -> None:
+    """Check a function that counts steps from points, batch size and epochs."""
+    expect("100 points, batches of 10, 1 epoch", steps(100, 10, 1), 10)
+    expect("100 points, batches of 100, 7 epochs (full-batch)", steps(100, 100, 7), 7)
+    expect(
+        "105 points, batches of 10, 1 epoch (the last batch is smaller)",
+        steps(105, 10, 1),
+        11,
+    )
+    expect(
+        "105 points, batches of 10, 3 epochs (each epoch ends with a small batch)",
+        steps(105, 10, 3),
+        33,
+    )
+    expect("8 points, batches of 20, 2 epochs", steps(8, 20, 2), 2)
+
+
+@exercise("optimizers-momentum")
+def check_momentum_step(
+    step: Callable[[Tensor, Tensor, Tensor, float, float], tuple[Tensor, Tensor]],
+) -> None:
+    """Check a function that makes one step with momentum."""
+    theta, velocity = torch.tensor([1.0, -2.0]), torch.zeros(2)
+    moved = step(theta, torch.tensor([0.5, 1.0]), velocity, 0.1, 0.9)
+    if moved is None:
+        raise NotYet("Not answered yet.")
+    if not isinstance(moved, tuple) or len(moved) != 2:
+        raise NotYet("Not yet: return two things, the new theta and the new velocity.")
+    expect(
+        "the velocity after the first step (it starts at 0 and adds the gradient)",
+        moved[1],
+        torch.tensor([0.5, 1.0]),
+    )
+    expect("theta after the first step", moved[0], torch.tensor([0.95, -2.1]))
+    again = step(moved[0], torch.tensor([1.0, -1.0]), moved[1], 0.1, 0.5)
+    expect(
+        "the velocity after the second step, with a momentum of 0.5",
+        again[1],
+        torch.tensor([1.25, -0.5]),
+    )
+    expect(
+        "theta after the second step (it moves by the new velocity)",
+        again[0],
+        torch.tensor([0.825, -2.05]),
+    )
+
+
+@exercise("optimizers-first-step")
+def check_first_step(step: Sequence[float]) -> None:
+    """Check by how much Adam's first step moves two very unlike parameters."""
+    if len(step) != 2:
+        raise NotYet(f"Not yet: the answer should be two numbers, got {step!r}.")
+    if any(part is None or part is Ellipsis for part in step):
+        raise NotYet("Not answered yet.")
+    what = "the move of the {} parameter (its sign, and its size against the rate)"
+    expect(what.format("first"), step[0], -0.1, tolerance=1e-3)
+    expect(what.format("second"), step[1], 0.1, tolerance=1e-3)

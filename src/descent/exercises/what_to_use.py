@@ -1,0 +1,59 @@
+"""Checks of the chapter "What to use"."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from descent.exercises.checking import exercise, expect
+from descent.line import draw_line, predict
+from descent.loss import mean_absolute_error, mean_squared_error
+from descent.training import descend
+
+__all__ = ["check_diagnose"]
+
+
+@exercise("what-to-use-diagnose")
+def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
+    """Check a function that names what is wrong with a full-batch run."""
+    # Made up, so that each rule is met alone.
+    steps = np.arange(101)
+    made_up = [
+        ("a loss that falls, then stays", np.maximum(10 - steps, 1.0), "settled"),
+        ("a loss that falls in a straight line", 10 - 0.02 * steps, "too slow"),
+        ("a loss that goes up and down", 5 + (-1.0) ** steps, "oscillates"),
+        ("a loss that doubles at every step", 2.0**steps, "diverged"),
+        (
+            "a falling loss that is not a number in the middle",
+            np.where(steps == 50, np.nan, 10.0 - 0.05 * steps),
+            "diverged",
+        ),
+        (
+            "a loss that falls, with a rise at every fourth step",
+            10 - 5 * np.minimum(steps, 60) / 60 + 0.5 * (steps % 4 == 0),
+            "settled",
+        ),
+    ]
+    for what, loss, right in made_up:
+        expect(what, diagnose(loss), right)
+    for error, lr, right in [
+        (mean_absolute_error, 0.5, "oscillates"),
+        (mean_absolute_error, 0.01, "settled"),
+        (mean_absolute_error, 0.001, "too slow"),
+        (mean_squared_error, 0.1, "diverged"),
+    ]:
+        said = error.__name__.replace("_", " ")
+        what = f"the line, its {said}, and a learning rate of {lr}"
+        expect(what, diagnose(_run(error, lr)), right)
+
+
+def _run(error: Callable[..., torch.Tensor], lr: float) -> np.ndarray:
+    """Return the loss of 100 full-batch steps on the book's line, shape (101,)."""
+    # The generator is the check's own: the reader's random numbers go on undisturbed.
+    data = draw_line(np.random.RandomState(0))
+    theta = torch.tensor([-0.0075, 0.5364], requires_grad=True)
+    optimizer = torch.optim.SGD([theta], lr=lr)
+    run = descend(
+        [theta], lambda: error(predict(theta, data.x), data.y), optimizer, 100
+    )
+    return run["loss"]

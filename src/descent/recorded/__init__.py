@@ -1,0 +1,42 @@
+"""Measurements that a build does not repeat, each with how it was made.
+
+A file here is written by a program of the repository. It holds the command that
+made it, the versions and the machine, and the numbers.
+"""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["load"]
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a recorded measurement.
+
+    Parameters
+    ----------
+    name : str
+        The file's name without ``.json``.
+
+    Returns
+    -------
+    dict
+        The measurement, with the keys ``command``, ``machine`` and ``versions``
+        besides its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such measurement.
+    """
+    folder = files("descent.recorded")
+    known = sorted(
+        path.name.removesuffix(".json")
+        for path in folder.iterdir()
+        if path.name.endswith(".json")
+    )
+    if name not in known:
+        raise ValueError(f"name must be one of {known}, got {name!r}")
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf8"))
+    return found
