@@ -374,7 +374,8 @@ def total(run: dict[str, dict[str, Any]], way: str, what: str) -> float:
 def report(run: dict[str, dict[str, Any]]) -> None:
     """Print one run as a table."""
     print(
-        f"{'part':<22}{'plain s':>9}{'ours s':>9}{'ratio':>8}{'plain kB':>10}{'ours kB':>9}"
+        f"{'part':<22}{'plain s':>9}{'ours s':>9}{'ratio':>8}"
+        f"{'plain kB':>10}{'ours kB':>9}"
     )
     rows = [*run.items()]
     for name, part in rows:

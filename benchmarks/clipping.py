@@ -7,7 +7,7 @@ falls on all of them alike; the median of the times is reported, and what is
 compared is always their ratio.
 
     pip install -r benchmarks/requirements.txt
-    python benchmarks/clipping.py [--steps 101] [--record]
+    python benchmarks/clipping.py [--steps 301] [--record]
 """
 
 import argparse
@@ -122,7 +122,7 @@ def measure(length: int, steps: int) -> dict[str, float]:
 def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=101)
+    parser.add_argument("--steps", type=int, default=301)
     parser.add_argument(
         "--record", action="store_true", help="keep the result for the book"
     )
@@ -142,7 +142,8 @@ def main() -> None:
     if arguments.record:
         packages = ("torch", "numpy", "sortedcontainers", "autoclip", "smartclip")
         result = {
-            "command": f"python benchmarks/clipping.py --steps {arguments.steps} --record",
+            "command": "python benchmarks/clipping.py --record "
+            f"--steps {arguments.steps}",
             "machine": f"{platform.system()} {platform.machine()}, one thread",
             "versions": {
                 "python": platform.python_version(),

@@ -19,7 +19,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 clip = AutoClip(percentile=10)  # one on each rank, and no talk between them
 
 torch.manual_seed(rank)  # each rank has data of its own
-for step in range(20):
+for _step in range(20):
     x = torch.randn(8, 16)
     optimizer.zero_grad()
     loss = (model(x) - x.sum(dim=1, keepdim=True)).abs().mean()

@@ -103,9 +103,12 @@ def gaps(site: Path) -> Iterator[tuple[str, str]]:
             target = _target(site, path, parts.path)
             if not target.exists():
                 yield name, f"dead link: {address}"
-            elif parts.fragment and target in pages:
-                if unquote(parts.fragment) not in pages[target].ids:
-                    yield name, f"dead link, no such place on the page: {address}"
+            elif (
+                parts.fragment
+                and target in pages
+                and unquote(parts.fragment) not in pages[target].ids
+            ):
+                yield name, f"dead link, no such place on the page: {address}"
         for image in page.images:
             alt, file = image.get("alt"), Path(image.get("src", "")).name
             if alt is None or alt == file or (not alt and "_images/" in image["src"]):

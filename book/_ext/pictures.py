@@ -25,11 +25,11 @@ from descent.figures import DARK, GROUND
 logger = logging.getLogger(__name__)
 
 
-class paired_figure(nodes.General, nodes.Element):  # noqa: N801 - as docutils does
+class paired_figure(nodes.General, nodes.Element):
     """A figure for light pages and the same for dark ones, as two images."""
 
 
-class animation(nodes.General, nodes.Element):  # noqa: N801
+class animation(nodes.General, nodes.Element):
     """A GIF and its still, as two images."""
 
 
@@ -156,8 +156,8 @@ def _visit_animation(translator: Any, node: animation) -> None:
     moving, still = node.findall(nodes.image)
     gif, png = _attributes(translator, moving), _attributes(translator, still)
     translator.body.append(
-        '<picture class="animation">'
-        f'<source srcset="{png["src"]}" media="(prefers-reduced-motion: reduce), print">'
+        f'<picture class="animation"><source srcset="{png["src"]}" '
+        'media="(prefers-reduced-motion: reduce), print">'
         + translator.emptytag(moving, "img", "", **gif, **{"class": "dark-light"})
         + "</picture>\n"
     )
@@ -175,7 +175,7 @@ def _leave(translator: Any, node: nodes.Element) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    others = {name: (_skip, _leave) for name in ("latex", "text", "man", "texinfo")}
+    others: Any = dict.fromkeys(("latex", "text", "man", "texinfo"), (_skip, _leave))
     app.add_node(paired_figure, html=(_visit_pair, _leave), **others)
     app.add_node(animation, html=(_visit_animation, _leave), **others)
     # Before Sphinx collects the pictures to copy, at 500.

@@ -8,6 +8,7 @@ mapped to one palette. The `gif` package writes the file.
 """
 
 import base64
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -228,7 +229,9 @@ class _Palette:
         if len(others):
             often = np.ceil(np.sqrt(counts[others])).astype(int)
             strip = Image.fromarray(np.repeat(_colors(others), often, axis=0)[None])
-            cut = strip.quantize(size - 16, Image.Quantize.MEDIANCUT, dither=0)
+            cut = strip.quantize(
+                size - 16, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+            )
             chosen = np.array(cut.getpalette(), dtype=np.uint8).reshape(-1, 3)
             colors = np.concatenate([colors, chosen])
         self.colors = colors
@@ -280,7 +283,7 @@ def _encode(
 ) -> bytes:
     """Return the GIF file of the frames; its comment says which one is the still."""
     images = [palette.image(indexed[0])]
-    for before, now in zip(indexed, indexed[1:], strict=False):
+    for before, now in itertools.pairwise(indexed):
         images.append(palette.image(np.where(now == before, _UNCHANGED, now)))
     for image in images:
         image.info["transparency"] = _UNCHANGED

@@ -8,11 +8,12 @@ besides the color map `MAP`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from cycler import cycler
 from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
@@ -81,7 +82,8 @@ DARK = {
     RATES[5]: "#f2c14e",
 }
 
-_STYLE = {
+# (The names of the settings are matplotlib's, and typed there one by one.)
+_STYLE: Any = {
     "figure.figsize": (8.0, 4.0),
     "figure.dpi": 100,
     "figure.facecolor": GROUND,
@@ -98,7 +100,7 @@ _STYLE = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=SERIES),
+    "axes.prop_cycle": cycler(color=SERIES),
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "lines.linewidth": 2.0,
@@ -215,4 +217,4 @@ def show_landscape(
     figure = ax.get_figure()
     assert isinstance(figure, Figure)
     bar = figure.colorbar(mesh, ax=ax, label=label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

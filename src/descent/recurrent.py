@@ -78,10 +78,11 @@ class ReluRNN(nn.Module):
         self.rnn = nn.RNN(2, hidden, nonlinearity="relu")
         self.out = nn.Linear(hidden, 1)
         with torch.no_grad():
-            nn.init.eye_(self.rnn.weight_hh_l0)
-            nn.init.normal_(self.rnn.weight_ih_l0, std=0.05)
-            self.rnn.bias_hh_l0.zero_()
-            self.rnn.bias_ih_l0.zero_()
+            inward, across, *biases = self.rnn.parameters()
+            nn.init.eye_(across)
+            nn.init.normal_(inward, std=0.05)
+            for bias in biases:
+                bias.zero_()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Read the sequences and return one number for each.
@@ -96,10 +97,9 @@ class ReluRNN(nn.Module):
         torch.Tensor
             Shape (batch,).
         """
-        rnn = self.rnn
-        bias = rnn.bias_ih_l0 + rnn.bias_hh_l0
-        driven = nn.functional.linear(inputs, rnn.weight_ih_l0, bias)
-        last: Tensor = _Unrolled.apply(driven, rnn.weight_hh_l0)  # type: ignore[no-untyped-call]
+        inward, across, *biases = self.rnn.parameters()
+        driven = nn.functional.linear(inputs, inward, biases[0] + biases[1])
+        last: Tensor = _Unrolled.apply(driven, across)
         answer: Tensor = self.out(last).squeeze(-1)
         return answer
 
@@ -127,7 +127,7 @@ class _Unrolled(torch.autograd.Function):
         return states[-1].clone()
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of ``driven`` and ``weight``, in their shapes."""
         states, weight = ctx.saved_tensors

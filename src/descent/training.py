@@ -131,7 +131,7 @@ def descend(
     for step in range(steps + 1):
         optimizer.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         row: dict[str, Any]
         last = step == steps or not bool(torch.isfinite(value))
         if clip is None or last:

@@ -73,7 +73,8 @@ def test_a_damaged_cache_heals_itself(small_book):
 
 def test_a_build_that_is_killed_leaves_nothing_in_the_way(small_book):
     started = small_book.root / "started"
-    slow = f"open({str(started)!r}, 'w').close()\nimport time\ntime.sleep(2)\nprint('woke')"
+    slow = f"open({str(started)!r}, 'w').close()\n"
+    slow += "import time\ntime.sleep(2)\nprint('woke')"
     small_book.chapter("first", cell("print('one')"))
     small_book.chapter("slow", cell(slow))
     command, options = small_book.command()

@@ -4,6 +4,7 @@ Each test breaks a small book in one way and builds it with the plain command.
 """
 
 import pytest
+
 from conftest import cell
 
 GOOD_FIGURE = """```{code-cell} ipython3

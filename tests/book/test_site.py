@@ -10,15 +10,15 @@ import pytest
 import torch
 import yaml
 from bs4 import BeautifulSoup
-from conftest import BUILD, ROOT
 from PIL import Image
+
+from conftest import BUILD, ROOT
 
 sys.path.append(str(ROOT / "book" / "_ext"))
 
-from gate import gaps  # noqa: E402
-
-from descent.exercises import verdict  # noqa: E402
-from descent.exercises.checking import labels  # noqa: E402
+from descent.exercises import verdict
+from descent.exercises.checking import labels
+from gate import gaps
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = ["index", *(e["file"] for part in TOC["parts"] for e in part["chapters"])]

@@ -45,11 +45,9 @@ def test_real_returns_a_plain_float(value):
 
 
 def test_real_names_the_argument_all_limits_and_what_came():
-    with pytest.raises(ValueError) as error:
+    message = "percentile must be a finite number at least 0 and at most 100, got 101"
+    with pytest.raises(ValueError, match=f"^{message}$"):
         checks.real("percentile", 101, at_least=0, at_most=100)
-    assert str(error.value) == (
-        "percentile must be a finite number at least 0 and at most 100, got 101"
-    )
 
 
 @given(value=st.integers(), low=st.integers())

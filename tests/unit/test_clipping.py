@@ -45,7 +45,7 @@ def definition(norms, percentile, window=None) -> tuple[np.ndarray, np.ndarray]:
     return np.array(thresholds), np.array(after)
 
 
-# --- The definition -------------------------------------------------------------
+# --- The definition ---------------------------------------------------------
 
 
 @given(norms_of, st.sampled_from(PERCENTILES) | st.floats(0, 100))
@@ -108,7 +108,7 @@ def test_a_ceiling_stops_even_the_first_explosion():
     assert thresholds[2] <= 2
 
 
-# --- Scaling the loss ---------------------------------------------------------------
+# --- Scaling the loss -------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=30)
@@ -140,7 +140,7 @@ def test_a_fixed_threshold_does_change_its_decisions():
     assert ClipNorm(1.0)([large]).clipped
 
 
-# --- The global norm ------------------------------------------------------------------
+# --- The global norm --------------------------------------------------------
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5), min_size=1))
@@ -230,7 +230,7 @@ def test_after_unscaling_mixed_precision_gives_the_plain_run():
     assert np.array_equal(train(True).history, train(False).history)
 
 
-# --- Norms that are not finite ----------------------------------------------------------
+# --- Norms that are not finite ----------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -270,7 +270,7 @@ def test_a_fixed_threshold_has_the_same_guard():
     assert torch.equal(weight.grad, torch.zeros(2).double())
 
 
-# --- State --------------------------------------------------------------------------------
+# --- State ------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -358,7 +358,7 @@ def test_an_incomplete_state_is_refused():
         AutoClip().load_state_dict(None)
 
 
-# --- A logger's view -----------------------------------------------------------------------
+# --- A logger's view --------------------------------------------------------
 
 
 def test_a_loggers_view():
@@ -371,7 +371,7 @@ def test_a_loggers_view():
     assert after.tolist() == [1, 2, 2, 2.5]
 
 
-# --- Bad arguments -------------------------------------------------------------------------
+# --- Bad arguments ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,9 @@ def test_a_loss_with_a_graph_of_its_own_can_be_drawn():
 @pytest.mark.parametrize("bad", [np.array([]), np.ones((2, 2)), np.array(1.0)])
 def test_what_is_no_axis_is_named(grid, bad):
     good = np.arange(3.0)
-    with pytest.raises(ValueError, match="^first must be a one-dimensional array"):
+    with pytest.raises(ValueError, match=r"^first must be a one-dimensional array"):
         grid(ravine, bad, good)
-    with pytest.raises(ValueError, match="^second must be a one-dimensional array"):
+    with pytest.raises(ValueError, match=r"^second must be a one-dimensional array"):
         grid(ravine, good, bad)
 
 

@@ -55,7 +55,7 @@ def test_bad_sizes_are_named(batch, length, name):
 
 
 def test_hidden_needs_one_unit():
-    with pytest.raises(ValueError, match="^hidden must be"):
+    with pytest.raises(ValueError, match=r"^hidden must be"):
         ReluRNN(0)
 
 

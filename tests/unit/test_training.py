@@ -289,6 +289,6 @@ def test_descend_keeps_no_graph():
 def test_bad_numbers_of_steps_are_refused_before_anything_moves(steps, error):
     theta = torch.ones(2, requires_grad=True)
     optimizer = torch.optim.SGD([theta], lr=0.1)
-    with pytest.raises(error, match="^steps must be"):
+    with pytest.raises(error, match=r"^steps must be"):
         descend([theta], lambda: ravine(theta), optimizer, steps)
     assert theta.tolist() == [1, 1]

@@ -15,6 +15,7 @@ from descent.exercises import (
     line,
     loss,
     optimizers,
+    what_to_use,
 )
 from descent.exercises.checking import check, verdict
 
@@ -29,4 +30,5 @@ __all__ = [
     "loss",
     "optimizers",
     "verdict",
+    "what_to_use",
 ]

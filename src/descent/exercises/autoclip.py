@@ -13,10 +13,10 @@ __all__ = ["check_share", "check_threshold"]
 def check_threshold(threshold: Callable[[list[float], float], float]) -> None:
     """Check a function that computes the percentile of a history by hand."""
     history = [3.0, 5.0, 1.0, 12.0, 2.0]
-    for p in (0, 10, 25, 90, 100):
+    for p in (0.0, 10.0, 25.0, 90.0, 100.0):
         given = list(history)
         expect(
-            f"p = {p} of the norms {history}",
+            f"p = {p:g} of the norms {history}",
             threshold(given, p),
             float(np.percentile(history, p)),
         )
@@ -27,9 +27,9 @@ def check_threshold(threshold: Callable[[list[float], float], float]) -> None:
             )
     expect("the only norm of a history of one, p = 10", threshold([4.0], 10), 4.0)
     long = [float(norm) for norm in np.random.RandomState(0).lognormal(size=38)]
-    for p in (1, 37.5, 99.9):
+    for p in (1.0, 37.5, 99.9):
         expect(
-            f"p = {p} of 38 norms",
+            f"p = {p:g} of 38 norms",
             threshold(list(long), p),
             float(np.percentile(long, p)),
         )

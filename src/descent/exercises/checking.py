@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Verdict", "check", "expect", "exercise", "labels", "verdict"]
+__all__ = ["Verdict", "check", "exercise", "expect", "labels", "unanswered", "verdict"]
 
 
 class Verdict(NamedTuple):
@@ -57,6 +57,11 @@ def labels() -> tuple[str, ...]:
     return tuple(_checks)
 
 
+def unanswered(got: Any) -> bool:
+    """Say whether `got` is still what an exercise leaves open: None or ``...``."""
+    return got is None or got is Ellipsis
+
+
 def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> None:
     """Compare one value of the reader's with the correct one.
 
@@ -76,7 +81,7 @@ def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> Non
     NotYet
         If they differ; the message shows both.
     """
-    if got is None or got is Ellipsis:
+    if unanswered(got):
         raise NotYet("Not answered yet.")
     if isinstance(correct, Tensor | float | int) and not isinstance(correct, bool):
         right = torch.as_tensor(correct, dtype=torch.float64)
@@ -118,7 +123,7 @@ def verdict(label: str, answer: object) -> Verdict:
     """
     if label not in _checks:
         raise ValueError(f"label must be one of {sorted(_checks)}, got {label!r}")
-    if answer is None or answer is Ellipsis:
+    if unanswered(answer):
         return Verdict(False, "Not answered yet.")
     try:
         _checks[label](answer)

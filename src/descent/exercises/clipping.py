@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect
+from descent.exercises.checking import NotYet, exercise, expect, unanswered
 
 __all__ = ["check_network", "check_window"]
 
@@ -15,7 +15,7 @@ def check_window(window: Callable[[int, float], tuple[float, float]]) -> None:
     """Check the range of factors whose product stays within bounds."""
     for length, most in ((1, 10.0), (2, 9.0), (50, 100.0), (500, 100.0)):
         limits = window(length, most)
-        if limits is None or limits is Ellipsis:
+        if unanswered(limits):
             raise NotYet("Not answered yet.")
         if not isinstance(limits, tuple | list) or len(limits) != 2:
             raise NotYet(
@@ -52,7 +52,7 @@ def _compare(
     what: str, got: Sequence[Tensor], given: list[Tensor], factor: float
 ) -> None:
     """Compare clipped tensors with `given` times `factor`."""
-    if got is None or got is Ellipsis:
+    if unanswered(got):
         raise NotYet("Not answered yet. (Return the clipped tensors in a list.)")
     if not isinstance(got, list | tuple) or len(got) != len(given):
         raise NotYet(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from descent.clipping import global_norm
-from descent.exercises.checking import NotYet, exercise, expect
+from descent.exercises.checking import NotYet, exercise, expect, unanswered
 from descent.loss import mean_squared_error
 from descent.seeds import set_seed
 from descent.training import Record
@@ -58,7 +58,7 @@ def check_diagnoses(found: Mapping[str, str]) -> None:
         raise NotYet(f"Not yet: the answer should be a dict, got {found!r}.")
     for name, (right, _) in _CASES.items():
         given = found.get(name)
-        if given is None or given is Ellipsis:
+        if unanswered(given):
             raise NotYet(f"Run {name} has no diagnosis yet.")
         if given not in _HINTS:
             raise NotYet(
@@ -96,9 +96,10 @@ def _train(
 ) -> Record:
     """Train the network once; every argument has its healthy value as default."""
     rng = set_seed(seed)
-    network = nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 1))
+    first = nn.Linear(1, 32)
+    network = nn.Sequential(first, nn.ReLU(), nn.Linear(32, 1))
     if bias is not None:
-        nn.init.constant_(network[0].bias, bias)
+        nn.init.constant_(first.bias, bias)
     x, y = _wave(rng, points, sigma)
     x_validation, y_validation = _wave(rng, 60, sigma)
     optimizer = torch.optim.SGD(network.parameters(), lr=lr)
@@ -107,7 +108,7 @@ def _train(
         target = 10 * y if step in spoiled else y
         optimizer.zero_grad()
         loss = mean_squared_error(network(x), target)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         with torch.no_grad():
             validation = mean_squared_error(network(x_validation), y_validation)
         record.append(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect
+from descent.exercises.checking import NotYet, exercise, expect, unanswered
 
 __all__ = ["check_first_step", "check_momentum_step", "check_number_of_steps"]
 
@@ -63,7 +63,7 @@ def check_first_step(step: Sequence[float]) -> None:
     """Check by how much Adam's first step moves two very unlike parameters."""
     if len(step) != 2:
         raise NotYet(f"Not yet: the answer should be two numbers, got {step!r}.")
-    if any(part is None or part is Ellipsis for part in step):
+    if any(unanswered(part) for part in step):
         raise NotYet("Not answered yet.")
     what = "the move of the {} parameter (its sign, and its size against the rate)"
     expect(what.format("first"), step[0], -0.1, tolerance=1e-3)
