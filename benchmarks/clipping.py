@@ -3,8 +3,8 @@
 The network is the size of a small separation network: two bidirectional LSTM
 layers, 16 tensors, 2.37 million parameters. For each length of history five ways to
 clip take turns, in random order, on the same gradients, so that whatever else the
-machine does falls on all of them alike; the median of the times is reported, and what is
-compared is always their ratio.
+machine does falls on all of them alike; the median of the times is reported, and
+what is compared is always their ratio.
 
     pip install -r benchmarks/requirements.txt
     python benchmarks/clipping.py [--steps 301] [--record]

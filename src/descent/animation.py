@@ -37,6 +37,9 @@ _BINS = 1 << (3 * _BITS)
 # How many frames the palette is chosen from.
 _SAMPLES = 9
 
+# How many colors are taken for being common, and for being unlike all others.
+_COMMON, _UNLIKE = 16, 8
+
 # Index 0 of the palette means "as in the frame before".
 _UNCHANGED = 0
 
@@ -136,44 +139,57 @@ def animate(
     Returns
     -------
     Animation
-        The GIF and its still.
+        The GIF and its still. Frames that follow each other and look the same are
+        one frame of the file, which stays as long as all of them.
 
     Raises
     ------
+    TypeError
+        If an argument is of the wrong kind.
     ValueError
         If there are no frames, no animated artist, `still` is not one of the
         frames, a time is not a positive multiple of 10, or `colors` is out of range.
     """
-    if isinstance(frames, int | np.integer):
-        frames = range(checks.integer("frames", frames, at_least=1))
-    if len(frames) == 0:
-        raise ValueError("frames must name at least one frame, got none")
-    if not -len(frames) <= still < len(frames):
-        raise ValueError(f"still must be one of the {len(frames)} frames, got {still}")
-    for name, value in (("duration", duration), ("hold", hold)):
-        if checks.integer(name, value, at_least=10) % 10:
-            raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
-    if not 32 <= checks.integer("colors", colors, at_least=32) <= 255:
-        raise ValueError(f"colors must be at most 255, got {colors}")
-    moving = _moving(figure)
-    if not moving:
-        raise ValueError(
-            "figure must have an artist made with animated=True, it has none"
-        )
-
+    if not isinstance(figure, Figure):
+        raise TypeError(f"figure must be a matplotlib figure, got {figure!r}")
     try:
-        draw = _Stage(figure, moving, update)
-        sample = sorted({round(i) for i in np.linspace(0, len(frames) - 1, _SAMPLES)})
-        palette = _Palette([draw(frames[i]) for i in sample], colors)
-        indexed = [palette.index(draw(frame)) for frame in frames]
+        if isinstance(frames, int | np.integer):
+            frames = range(checks.integer("frames", frames, at_least=1))
+        if len(frames) == 0:
+            raise ValueError("frames must name at least one frame, got none")
+        still = checks.integer("still", still, at_least=-len(frames))
+        if still >= len(frames):
+            raise ValueError(
+                f"still must be one of the {len(frames)} frames, got {still}"
+            )
+        for name, value in (("duration", duration), ("hold", hold)):
+            if checks.integer(name, value, at_least=10) % 10:
+                raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
+        if checks.integer("colors", colors, at_least=32) > 255:
+            raise ValueError(f"colors must be at most 255, got {colors}")
+        draw = _Stage(figure, update)
+        drawn = [draw(frame) for frame in frames]
     finally:
         plt.close(figure)
 
-    durations = [duration] * len(frames)
-    durations[0] = max(duration, hold // 20 * 10)
-    durations[-1] = hold
+    sample = {round(i) for i in np.linspace(0, len(drawn) - 1, _SAMPLES)}
+    palette = _Palette([drawn[i] for i in sorted(sample)], colors)
+    times = [duration] * len(drawn)
+    times[0] = max(duration, hold // 20 * 10)
+    times[-1] = hold
+    indexed: list[np.ndarray] = []
+    durations: list[int] = []
+    place = []  # which frame of the file shows each frame that was asked for
+    for pixels, time in zip(drawn, times, strict=True):
+        now = palette.index(pixels)
+        if indexed and np.array_equal(now, indexed[-1]):
+            durations[-1] += time
+        else:
+            indexed.append(now)
+            durations.append(time)
+        place.append(len(indexed) - 1)
     height, width = indexed[0].shape
-    still_at = still % len(frames)
+    still_at = place[still]
     return Animation(
         data=_encode(indexed, palette, durations, still_at),
         still=palette.image(indexed[still_at]).convert("RGB"),
@@ -193,11 +209,13 @@ def _moving(figure: Figure) -> list[Artist]:
 class _Stage:
     """A figure drawn once, over which frames are drawn."""
 
-    def __init__(
-        self, figure: Figure, moving: list[Artist], update: Callable[[int], object]
-    ) -> None:
+    def __init__(self, figure: Figure, update: Callable[[int], object]) -> None:
+        self._moving = _moving(figure)
+        if not self._moving:
+            raise ValueError(
+                "figure must have an artist made with animated=True, it has none"
+            )
         self._canvas = FigureCanvasAgg(figure)
-        self._moving = moving
         self._update = update
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
@@ -221,16 +239,18 @@ class _Palette:
             counts += np.bincount(_bins(pixels).ravel(), minlength=_BINS)
         used = np.flatnonzero(counts)
         used = used[np.argsort(-counts[used], kind="stable")]
-        # The commonest colors (ground, ink, grid) are taken as they are. The others
-        # are chosen by median cut, each as often as the root of its count: the
-        # color of a thin line is not lost to that of a large area.
-        common, others = used[:16], used[16:]
-        colors = _colors(common)
+        # The commonest colors (ground, ink, grid) are taken as they are, then those
+        # most unlike all taken so far, so that a small dot keeps its color beside
+        # a large map. The rest are chosen by median cut, each color as often as the
+        # root of its count.
+        colors = _colors(used[:_COMMON])
+        others = used[_COMMON:]
         if len(others):
+            colors = np.concatenate([colors, _unlike(colors, _colors(others))])
             often = np.ceil(np.sqrt(counts[others])).astype(int)
             strip = Image.fromarray(np.repeat(_colors(others), often, axis=0)[None])
             cut = strip.quantize(
-                size - 16, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+                size - len(colors), Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
             )
             chosen = np.array(cut.getpalette(), dtype=np.uint8).reshape(-1, 3)
             colors = np.concatenate([colors, chosen])
@@ -256,6 +276,20 @@ class _Palette:
             distances = lengths - 2 * _colors(bins).astype(np.float32) @ palette.T
             table[bins] = distances.argmin(axis=1) + 1  # 0 means "unchanged"
         return table
+
+
+def _unlike(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Return those of `colors` that are furthest from all taken, one by one."""
+    candidates = colors.astype(np.float32)
+    nearest = np.full(len(candidates), np.inf, dtype=np.float32)
+    for color in taken.astype(np.float32):
+        np.minimum(nearest, ((candidates - color) ** 2).sum(axis=1), out=nearest)
+    chosen = []
+    for _ in range(min(_UNLIKE, len(colors))):
+        chosen.append(int(nearest.argmax()))
+        distance = ((candidates - candidates[chosen[-1]]) ** 2).sum(axis=1)
+        np.minimum(nearest, distance, out=nearest)
+    return colors[chosen]
 
 
 def _bins(pixels: np.ndarray) -> np.ndarray:

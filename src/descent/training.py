@@ -161,6 +161,7 @@ def _detached(name: str, value: float | np.ndarray | Tensor) -> float | np.ndarr
         value = value.detach().cpu()
         if value.is_floating_point():
             value = value.double()  # NumPy has no bfloat16
+        value = value.numpy()
     try:
         array = np.array(value)
     except ValueError:  # a ragged list

@@ -118,7 +118,7 @@ def test_a_loss_with_a_graph_of_its_own_can_be_drawn():
     field = gradient_grid(
         lambda theta: (weight * theta).sum(), np.arange(2.0), np.arange(3.0)
     )
-    assert (field.norm() == np.hypot(1, 1)).all()
+    assert np.allclose(field.norm(), np.hypot(1, 1))
 
 
 @pytest.mark.parametrize("grid", [loss_grid, gradient_grid])
