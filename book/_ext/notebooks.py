@@ -94,6 +94,8 @@ def for_readers(
     for cell in copy.cells:
         if cell.cell_type == "markdown":
             cell.source = readable(cell.source, numbers)
+        else:
+            cell.outputs = _merged(cell.get("outputs", []))
     install = nbformat.v4.new_code_cell(
         "# Installs the book's package where it is missing, in Colab for example.\n"
         "import importlib.util\n\n"
@@ -103,6 +105,25 @@ def for_readers(
     )
     copy.cells.insert(0, install)
     return copy
+
+
+def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Return outputs with one stream of each name.
+
+    MyST-NB merges streams into the first of each name, and leaves the others behind:
+    what they say would be said twice.
+    """
+    streams: dict[str, NotebookNode] = {}
+    kept = []
+    for output in outputs:
+        if output.output_type == "stream":
+            first = streams.setdefault(output.name, output)
+            if first is not output:
+                if not first.text.rstrip().endswith(output.text.rstrip()):
+                    first.text += output.text
+                continue
+        kept.append(output)
+    return kept
 
 
 def repository(config: Config) -> tuple[str, str]:

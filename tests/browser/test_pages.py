@@ -86,8 +86,9 @@ def test_formulas_are_drawn(look: Look, name: str):
     assert len(formulas) == written
     for formula in formulas:
         assert formula["namespace"] == "http://www.w3.org/1998/Math/MathML"
-        assert formula["width"] > 3, formula
-        assert formula["height"] > 3, formula
+        if not formula["on_paper"]:
+            assert formula["width"] > 3, formula
+            assert formula["height"] > 3, formula
         assert "\\" not in formula["text"]
 
 

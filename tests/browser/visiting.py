@@ -182,6 +182,7 @@ MEASURE_MATH = """() => {
     return [...document.querySelectorAll("math")].map(math => {
         const box = math.getBoundingClientRect();
         return {
+            on_paper: math.closest(".onlyprint") !== null,
             text: math.textContent,
             namespace: math.namespaceURI,
             width: box.width,
