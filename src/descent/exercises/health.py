@@ -59,7 +59,7 @@ def check_diagnoses(found: Mapping[str, str]) -> None:
     for name, (right, _) in _CASES.items():
         given = found.get(name)
         if unanswered(given):
-            raise NotYet(f"Run {name} has no diagnosis yet.")
+            raise NotYet(f"Not answered yet: run {name} has no diagnosis.")
         if given not in _HINTS:
             raise NotYet(
                 f"Not yet: {given!r} for run {name} is none of {', '.join(DIAGNOSES)}."
