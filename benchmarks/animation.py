@@ -253,7 +253,9 @@ def six_panels(study: Study, animated: bool) -> tuple[Figure, Update]:
     lines = []
     for ax, lr, run in zip(axes, LEARNING_RATES, study.runs, strict=True):
         show_data(ax, study, labels=False)
-        lines.append(show_line(ax, study, run["theta"][0], animated=animated))
+        lines.append(
+            show_line(ax, study, run["theta"][0], animated=animated, antialiased=False)
+        )
         ax.set_title(f"learning rate {lr:g}")
     figure.supxlabel("x", color=INK)
     figure.supylabel("y", color=INK)

@@ -8,12 +8,11 @@ mapped to one palette. The `gif` package writes the file.
 """
 
 import base64
-import itertools
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gif
 import matplotlib.pyplot as plt
@@ -167,32 +166,35 @@ def animate(
                 raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
         if checks.integer("colors", colors, at_least=32) > 255:
             raise ValueError(f"colors must be at most 255, got {colors}")
-        draw = _Stage(figure, update)
-        drawn = [draw(frame) for frame in frames]
+        width, height = FigureCanvasAgg(figure).get_width_height()
+        changes = _film(_Stage(figure, update), frames)
     finally:
         plt.close(figure)
 
-    sample = {round(i) for i in np.linspace(0, len(drawn) - 1, _SAMPLES)}
-    palette = _Palette([drawn[i] for i in sorted(sample)], colors)
-    times = [duration] * len(drawn)
+    palette = _Palette(_samples(changes), colors)
+    times = [duration] * len(changes)
     times[0] = max(duration, hold // 20 * 10)
     times[-1] = hold
-    indexed: list[np.ndarray] = []
+    shown = np.full((height, width), _UNCHANGED, dtype=np.uint8)
+    deltas: list[np.ndarray] = []  # of each frame of the file, what is new in it
     durations: list[int] = []
-    place = []  # which frame of the file shows each frame that was asked for
-    for pixels, time in zip(drawn, times, strict=True):
-        now = palette.index(pixels)
-        if indexed and np.array_equal(now, indexed[-1]):
-            durations[-1] += time
-        else:
-            indexed.append(now)
+    still_frame, still_at = shown, 0
+    for number, (change, time) in enumerate(zip(changes, times, strict=True)):
+        indices = palette.index(change.pixels)
+        new = indices != shown.flat[change.where]
+        if new.any():
+            delta = np.full_like(shown, _UNCHANGED)
+            delta.flat[change.where[new]] = indices[new]
+            shown.flat[change.where] = indices
+            deltas.append(delta)
             durations.append(time)
-        place.append(len(indexed) - 1)
-    height, width = indexed[0].shape
-    still_at = place[still]
+        else:
+            durations[-1] += time
+        if number == still % len(changes):
+            still_frame, still_at = shown.copy(), len(deltas) - 1
     return Animation(
-        data=_encode(indexed, palette, durations, still_at),
-        still=palette.image(indexed[still_at]).convert("RGB"),
+        data=_encode(deltas, palette, durations, still_at),
+        still=palette.image(still_frame).convert("RGB"),
         still_at=still_at,
         width=width,
         height=height,
@@ -227,16 +229,53 @@ class _Stage:
         for artist in self._moving:
             artist.draw(self._canvas.renderer)
         pixels = np.asarray(self._canvas.buffer_rgba())  # (height, width, 4), uint8
-        return pixels.view("<u4")[..., 0].astype(np.uint32)
+        return pixels.view("<u4")[..., 0].copy()
+
+
+class _Change(NamedTuple):
+    """What one frame shows that the frame before does not.
+
+    Attributes
+    ----------
+    where : numpy.ndarray
+        Places in the flattened picture, shape (changed,).
+    pixels : numpy.ndarray
+        What is there now, shape (changed,), as in `_bins`.
+    """
+
+    where: np.ndarray
+    pixels: np.ndarray
+
+
+def _film(stage: _Stage, frames: Sequence[int]) -> list[_Change]:
+    """Draw all frames, and keep of each only what changed: most of it never does."""
+    changes = []
+    before = np.zeros((), dtype=np.uint32)  # transparent, as no drawn pixel is
+    for frame in frames:
+        now = stage(frame)
+        where = np.flatnonzero(now != before)
+        changes.append(_Change(where, now.flat[where]))
+        before = now
+    return changes
+
+
+def _samples(changes: list[_Change]) -> Iterator[np.ndarray]:
+    """Yield some of the frames, spread over all, as pixels in a row."""
+    chosen = {round(i) for i in np.linspace(0, len(changes) - 1, _SAMPLES)}
+    shown = np.empty_like(changes[0].pixels)
+    for number, change in enumerate(changes):
+        shown[change.where] = change.pixels
+        if number in chosen:
+            yield shown
 
 
 class _Palette:
     """Colors chosen from some frames, and a table from any color to the nearest."""
 
-    def __init__(self, samples: list[np.ndarray], size: int) -> None:
+    def __init__(self, samples: Iterable[np.ndarray], size: int) -> None:
         counts = np.zeros(_BINS, dtype=np.int64)
         for pixels in samples:
-            counts += np.bincount(_bins(pixels).ravel(), minlength=_BINS)
+            counts += np.bincount(_bins(pixels), minlength=_BINS)
         used = np.flatnonzero(counts)
         used = used[np.argsort(-counts[used], kind="stable")]
         # The commonest colors (ground, ink, grid) are taken as they are, then those
@@ -258,7 +297,7 @@ class _Palette:
         self._table = self._nearest()
 
     def index(self, pixels: np.ndarray) -> np.ndarray:
-        """Map pixels to palette indices, both (height, width), indices uint8."""
+        """Map pixels to palette indices, both of one shape, indices uint8."""
         return self._table[_bins(pixels)]
 
     def image(self, indices: np.ndarray) -> Image.Image:
@@ -293,7 +332,7 @@ def _unlike(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 
 def _bins(pixels: np.ndarray) -> np.ndarray:
-    """Return the bin of color of each pixel, shape (height, width).
+    """Return the bin of color of each pixel, in the shape of `pixels`.
 
     `pixels` holds red, green, blue and alpha in one 32-bit number, red lowest.
     """
@@ -313,12 +352,10 @@ def _colors(bins: np.ndarray) -> np.ndarray:
 
 
 def _encode(
-    indexed: list[np.ndarray], palette: _Palette, durations: list[int], still_at: int
+    deltas: list[np.ndarray], palette: _Palette, durations: list[int], still_at: int
 ) -> bytes:
     """Return the GIF file of the frames; its comment says which one is the still."""
-    images = [palette.image(indexed[0])]
-    for before, now in itertools.pairwise(indexed):
-        images.append(palette.image(np.where(now == before, _UNCHANGED, now)))
+    images = [palette.image(delta) for delta in deltas]
     for image in images:
         image.info["transparency"] = _UNCHANGED
     images[0].info["comment"] = f"{STILL}{still_at}".encode()
