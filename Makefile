@@ -34,7 +34,9 @@ serve: book ## Build the book and serve it at http://127.0.0.1:8000
 
 .PHONY: bench
 bench: $(VENV)/.test ## Measure the ratios that benchmarks/README.md reports
+	$(PIP) -r benchmarks/requirements.txt
 	python benchmarks/animation.py
+	python benchmarks/clipping.py
 
 .PHONY: lock
 lock: ## Resolve all versions anew into constraints.txt

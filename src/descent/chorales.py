@@ -1,0 +1,461 @@
+"""Music to separate: chorales played by two instruments, each on its own track.
+
+The soprano is one source, alto, tenor and bass together are the other. Scores from
+music21 are played by symusic on the SoundFont that comes with pretty_midi, at
+48 kHz, and brought down to 8 kHz behind a low-pass filter; the sum of both sources
+is the mixture. The same settings give the same samples.
+
+Nothing is downloaded. The finished sources are kept in the user's cache folder (or
+the one that the environment variable ``DESCENT_CACHE`` names).
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import platformdirs
+
+from descent import checks, packages
+from descent.scores import Chorale, Note, group_by_tune, read_all
+
+__all__ = [
+    "INSTRUMENTS",
+    "SAMPLE_RATE",
+    "SOURCES",
+    "Chorales",
+    "Split",
+    "cache_folder",
+    "load_chorales",
+    "mix",
+    "play",
+]
+
+SAMPLE_RATE = 8000
+"""Samples a second of everything that this module returns."""
+
+SOURCES = ("soprano", "accompaniment")
+"""What the two sources of a mixture are, in their order."""
+
+INSTRUMENTS = {
+    "piano": 0,
+    "harpsichord": 6,
+    "organ": 19,
+    "guitar": 24,
+    "violin": 40,
+    "viola": 41,
+    "cello": 42,
+    "strings": 48,
+    "choir": 52,
+    "trumpet": 56,
+    "horn": 60,
+    "oboe": 68,
+    "clarinet": 71,
+    "flute": 73,
+}
+"""Some instruments of General MIDI, by name; any of its numbers will do, too."""
+
+# Sources come out with this root mean square, so that peaks stay below 1.
+_LEVEL = 0.05
+
+# Played at a multiple of the sample rate, where a bowed string still has overtones,
+# so that those above 4 kHz can be taken out instead of being folded down.
+_FACTOR = 6
+
+# The low-pass filter is this many output samples long: flat to 3 kHz, -45 dB at 4.2.
+_TAPS = 32
+
+_TICKS = 480  # a quarter note, in MIDI files and here
+_VELOCITY = 80
+
+# Part of the cache's key; to be raised when the same settings give other sound.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some pieces, each with its sources.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The pieces' numbers in the catalog of Bach's works, such as ``"bwv66.6"``.
+    titles : tuple of str
+        The first lines of their hymns; empty where none is known.
+    tunes : tuple of int
+        A number for each piece's hymn tune: the same number, the same tune.
+    sources : numpy.ndarray
+        Shape (pieces, 2, samples), float32, at `SAMPLE_RATE`: soprano and
+        accompaniment.
+    """
+
+    names: tuple[str, ...]
+    titles: tuple[str, ...]
+    tunes: tuple[int, ...]
+    sources: np.ndarray
+
+    @property
+    def mixtures(self) -> np.ndarray:
+        """The sums of the sources, shape (pieces, samples)."""
+        return np.asarray(self.sources.sum(axis=1))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Chorales(NamedTuple):
+    """Three splits that share no tune.
+
+    Attributes
+    ----------
+    training, validation, test : Split
+        To learn from, to choose settings by, and to look at once in the end.
+    """
+
+    training: Split
+    validation: Split
+    test: Split
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """All that the sound depends on, besides the versions of packages."""
+
+    pieces: tuple[int, int, int]
+    soprano: str | int
+    accompaniment: str | int
+    seconds: float
+    tempo: float
+    transpose: int
+    gain: float
+
+
+def load_chorales(
+    *,
+    pieces: tuple[int, int, int] = (54, 9, 9),
+    soprano: str | int = "violin",
+    accompaniment: str | int = "piano",
+    seconds: float = 16.0,
+    tempo: float = 90.0,
+    transpose: int = 0,
+    gain: float = 0.0,
+    cache: bool = True,
+) -> Chorales:
+    """Return chorales as sources, split by tune for training, validation and test.
+
+    Every eighth tune belongs to validation and every eighth to the test, in an
+    order that is fixed once and for all; so a tune, in whatever harmonization, and
+    whatever the settings, is always on the same side. Each split takes one piece of
+    every tune before it takes a second.
+
+    Parameters
+    ----------
+    pieces : tuple of int
+        How many pieces for training, validation and test, each at least 1.
+    soprano, accompaniment : str or int
+        Instruments: a name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+    seconds : float
+        How much of each piece, from its beginning; a shorter piece is followed by
+        silence.
+    tempo : float
+        Quarter notes a minute.
+    transpose : int
+        How many semitones higher (or lower) to play.
+    gain : float
+        How many decibels the soprano is louder than the accompaniment.
+    cache : bool
+        Whether to look the result up, and keep it, in the cache folder.
+
+    Returns
+    -------
+    Chorales
+        The three splits. A few seconds of work; a tenth of a second from the cache.
+
+    Raises
+    ------
+    ImportError, FileNotFoundError
+        If music21, pretty_midi or symusic is missing or of another version.
+    ValueError
+        If an argument is out of range, or there are not so many pieces.
+    """
+    if len(pieces) != 3:
+        raise ValueError(f"pieces must be three numbers, got {pieces!r}")
+    for count in pieces:
+        checks.integer("pieces", count, at_least=1)
+    for name, instrument in (("soprano", soprano), ("accompaniment", accompaniment)):
+        _program(name, instrument)
+    settings = _Settings(
+        pieces=(int(pieces[0]), int(pieces[1]), int(pieces[2])),
+        soprano=soprano,
+        accompaniment=accompaniment,
+        seconds=checks.real("seconds", seconds, above=0),
+        tempo=checks.real("tempo", tempo, above=0),
+        transpose=checks.integer("transpose", transpose, at_least=-24),
+        gain=checks.real("gain", gain),
+    )
+    for package in packages.NEEDED:
+        packages.require(package)
+    path = cache_folder() / f"chorales-{_key(settings)}.npz"
+    if cache and (kept := _read_cache(path)) is not None:
+        return kept
+    made = Chorales(
+        *(
+            _play_split(tunes, count, settings)
+            for tunes, count in zip(_split_tunes(), settings.pieces, strict=True)
+        )
+    )
+    if cache:
+        _write_cache(path, made)
+    return made
+
+
+def play(
+    notes: Sequence[Note],
+    instrument: str | int,
+    *,
+    seconds: float,
+    tempo: float = 90.0,
+    transpose: int = 0,
+) -> np.ndarray:
+    """Play notes on one instrument.
+
+    Parameters
+    ----------
+    notes : sequence of Note
+        The notes, of one voice or several.
+    instrument : str or int
+        A name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+    seconds : float
+        How much to return.
+    tempo : float
+        Quarter notes a minute.
+    transpose : int
+        How many semitones higher (or lower) to play; what leaves the range of
+        MIDI's pitches is left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (samples,), float32, at `SAMPLE_RATE`; all zeros where nobody plays.
+
+    Raises
+    ------
+    ImportError, FileNotFoundError
+        If pretty_midi or symusic is missing or of another version.
+    ValueError
+        If an argument is out of range.
+    """
+    program = _program("instrument", instrument)
+    seconds = checks.real("seconds", seconds, above=0)
+    tempo = checks.real("tempo", tempo, above=0)
+    samples = round(seconds * SAMPLE_RATE)
+    packages.require("symusic")
+    import symusic  # here, so that a missing one is told with a remedy
+
+    beats = seconds * tempo / 60
+    track = symusic.Track(program=program)
+    for onset, duration, pitch in notes:
+        pitch += transpose
+        if onset < beats and 0 <= pitch < 128:
+            ticks = round(onset * _TICKS), round(duration * _TICKS)
+            track.notes.append(symusic.Note(*ticks, pitch, _VELOCITY))
+    if len(track.notes) == 0:
+        return np.zeros(samples, dtype=np.float32)
+    score = symusic.Score(_TICKS)
+    score.tempos.append(symusic.Tempo(0, tempo))
+    score.tracks.append(track)
+    played = _synthesizer().render(score, stereo=False)[0]  # (samples * _FACTOR,)
+    return _decimate(np.asarray(played), samples)
+
+
+def mix(
+    soprano: np.ndarray, accompaniment: np.ndarray, gain: float = 0.0
+) -> np.ndarray:
+    """Bring two sources to the levels that they have in a mixture.
+
+    Parameters
+    ----------
+    soprano, accompaniment : numpy.ndarray
+        The sources, both of shape (samples,).
+    gain : float
+        How many decibels the soprano is louder than the accompaniment, measured by
+        the root mean square over the whole length.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (2, samples), float32; the sum over the first axis is the mixture. A
+        silent source stays silent.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    """
+    if soprano.shape != accompaniment.shape or soprano.ndim != 1:
+        raise ValueError(
+            "soprano and accompaniment must have the same shape (samples,), "
+            f"got {soprano.shape} and {accompaniment.shape}"
+        )
+    sources = np.stack([soprano, accompaniment]).astype(np.float64)
+    rms = np.sqrt((sources**2).mean(axis=1, keepdims=True))  # (2, 1)
+    # Half of the gain to each, so that the mixture is about as loud with any.
+    half = 10 ** (checks.real("gain", gain) / 40)
+    levels = _LEVEL * np.array([[half], [1 / half]])
+    scale = np.divide(levels, rms, out=np.zeros_like(rms), where=rms > 0)
+    return (scale * sources).astype(np.float32)
+
+
+def cache_folder() -> Path:
+    """Return the folder that finished sources are kept in.
+
+    The one that the environment variable ``DESCENT_CACHE`` names; without it
+    ``descent`` among the user's caches, on Linux ``~/.cache/descent``.
+    """
+    named = os.environ.get("DESCENT_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("descent")
+
+
+def _program(name: str, instrument: str | int) -> int:
+    """Return an instrument's number in General MIDI."""
+    if isinstance(instrument, str):
+        return INSTRUMENTS[checks.one_of(name, instrument, tuple(INSTRUMENTS))]
+    program = checks.integer(name, instrument, at_least=0)
+    if program > 127:
+        raise ValueError(f"{name} must be at most 127, got {program}")
+    return program
+
+
+@lru_cache(maxsize=1)
+def _synthesizer() -> Any:
+    """Return the synthesizer; it reads the SoundFont once."""
+    import symusic
+
+    return symusic.Synthesizer(str(packages.soundfont()), SAMPLE_RATE * _FACTOR)
+
+
+def _decimate(played: np.ndarray, samples: int) -> np.ndarray:
+    """Keep one sample in `_FACTOR`, without what is too high for that.
+
+    A windowed-sinc filter, computed only where its output is kept: the signal is
+    cut into blocks of `_FACTOR` samples, and each tap's block times every block of
+    the signal is one matrix product.
+    """
+    half = _TAPS * _FACTOR // 2
+    time = np.arange(-half, half) / _FACTOR
+    filter_ = np.sinc(0.92 * time) * np.kaiser(2 * half + 1, 8)[:-1]
+    taps = (filter_ / filter_.sum()).astype(np.float32).reshape(_TAPS, _FACTOR)
+    padded = np.zeros((samples + _TAPS) * _FACTOR, dtype=np.float32)
+    length = min(len(played), len(padded) - half)
+    padded[half : half + length] = played[:length]
+    blocks = taps @ padded.reshape(-1, _FACTOR).T  # (taps, samples + taps)
+    kept = np.zeros(samples, dtype=np.float32)
+    for tap in range(_TAPS):
+        kept += blocks[tap, tap : tap + samples]
+    return kept
+
+
+@lru_cache(maxsize=1)
+def _split_tunes() -> tuple[list[list[tuple[int, Chorale]]], ...]:
+    """Return the tunes of training, validation and test, each with its number."""
+    tunes = [
+        [(number, chorale) for chorale in tune]
+        for number, tune in enumerate(group_by_tune(read_all()))
+    ]
+    order = np.random.default_rng(0).permutation(len(tunes))
+    eighth = len(tunes) // 8
+    test, validation, training = np.split(order, [eighth, 2 * eighth])
+    return tuple([tunes[i] for i in part] for part in (training, validation, test))
+
+
+def _play_split(
+    tunes: list[list[tuple[int, Chorale]]], count: int, settings: _Settings
+) -> Split:
+    """Choose and play the pieces of one split."""
+    available = sum(map(len, tunes))
+    if count > available:
+        raise ValueError(
+            f"pieces must be at most {available} from the {len(tunes)} tunes of this "
+            f"split, got {count}"
+        )
+    rounds = range(max(map(len, tunes)))
+    chosen = [tune[i] for i in rounds for tune in tunes if i < len(tune)][:count]
+
+    def played(notes: Sequence[Note], instrument: str | int) -> np.ndarray:
+        return play(
+            notes,
+            instrument,
+            seconds=settings.seconds,
+            tempo=settings.tempo,
+            transpose=settings.transpose,
+        )
+
+    sources = []
+    for _, (_, _, (soprano, *others)) in chosen:
+        rest = [note for part in others for note in part]
+        top = played(soprano, settings.soprano)
+        bottom = played(rest, settings.accompaniment)
+        sources.append(mix(top, bottom, settings.gain))
+    return Split(
+        names=tuple(chorale.name for _, chorale in chosen),
+        titles=tuple(chorale.title for _, chorale in chosen),
+        tunes=tuple(number for number, _ in chosen),
+        sources=np.stack(sources),
+    )
+
+
+def _key(settings: _Settings) -> str:
+    """Return a name for what these settings and versions give."""
+    depends = [_FORMAT, packages.NEEDED, np.__version__, asdict(settings)]
+    return hashlib.sha256(json.dumps(depends, default=int).encode()).hexdigest()[:16]
+
+
+def _read_cache(path: Path) -> Chorales | None:
+    """Return what is in the cache, or nothing if it is not there or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:  # checks every sum
+            splits = []
+            for name in Chorales._fields:
+                texts = json.loads(str(kept[f"{name}-texts"]))
+                splits.append(
+                    Split(
+                        names=tuple(texts["names"]),
+                        titles=tuple(texts["titles"]),
+                        tunes=tuple(texts["tunes"]),
+                        sources=kept[name],
+                    )
+                )
+            return Chorales(*splits)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _write_cache(path: Path, chorales: Chorales) -> None:
+    """Keep the result, whole or not at all, even if two programs do so at once."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, split in chorales._asdict().items():
+        texts = {
+            "names": split.names,
+            "titles": split.titles,
+            "tunes": split.tunes,
+        }
+        arrays[name] = split.sources
+        arrays[f"{name}-texts"] = np.array(json.dumps(texts))
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+    except OSError:  # a full or read-only disk: the next call plays them again
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
