@@ -151,10 +151,10 @@ def load_chorales(
 ) -> Chorales:
     """Return chorales as sources, split by tune for training, validation and test.
 
-    Every eighth tune belongs to validation and every eighth to the test, in an
-    order that is fixed once and for all; so a tune, in whatever harmonization, and
-    whatever the settings, is always on the same side. Each split takes one piece of
-    every tune before it takes a second.
+    An eighth of the tunes is for validation and an eighth for the test, drawn once
+    and for all; so a tune, in whatever harmonization and whatever the settings, is
+    always on the same side. Each split takes one piece of every tune before it takes
+    a second. (`descent.scores.group_by_tune` says what one tune is.)
 
     Parameters
     ----------
