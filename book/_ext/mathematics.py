@@ -28,11 +28,14 @@ def to_mathml(latex: str, display: str) -> str:
     ValueError
         If the formula cannot be read.
     """
+    if r"\\" in latex and r"\begin{" not in latex:
+        # As Sphinx does for other renderers: several lines are lines to align.
+        latex = rf"\begin{{align*}}{latex}\end{{align*}}"
     try:
         found: str = convert(latex, display=display)
     except (DenominatorNotFoundError, IndexError, KeyError, StopIteration) as error:
         raise ValueError(f"formula not understood ({error!r}): {latex}") from error
-    if "\\" in found:
+    if "\\" in found or "<mi>&</mi>" in found:
         raise ValueError(f"formula not understood, a command is left over: {latex}")
     return found
 
