@@ -30,7 +30,9 @@ def to_mathml(latex: str, display: str) -> str:
     """
     if r"\\" in latex and r"\begin{" not in latex:
         # As Sphinx does for other renderers: several lines are lines to align.
-        latex = rf"\begin{{align*}}{latex}\end{{align*}}"
+        latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
+    # The one way to align lines that the converter knows and that numbers none.
+    latex = latex.replace("{aligned}", "{align*}")
     try:
         found: str = convert(latex, display=display)
     except (DenominatorNotFoundError, IndexError, KeyError, StopIteration) as error:

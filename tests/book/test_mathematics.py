@@ -11,8 +11,12 @@ def letters(mathml):
     return re.sub(r"<[^>]+>", "", mathml)
 
 
-def test_a_formula_of_several_lines_is_a_table_of_aligned_lines():
-    found = to_mathml(r"a &= b + c , \\ d &= e", "block")
+LINES = r"a &= b + c , \\ d &= e"
+
+
+@pytest.mark.parametrize("latex", [LINES, rf"\begin{{aligned}}{LINES}\end{{aligned}}"])
+def test_a_formula_of_several_lines_is_a_table_of_aligned_lines(latex):
+    found = to_mathml(latex, "block")
     assert found.count("<mtr>") == 2
     assert found.count("<mtd") == 4
     assert "(1)" not in letters(found)  # a number that nothing refers to

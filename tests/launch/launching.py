@@ -29,6 +29,11 @@ import yaml
 ROOT = Path(os.environ.get("DESCENT_ROOT", Path(__file__).parents[2])).resolve()
 SITE = Path(os.environ.get("DESCENT_SITE", ROOT / "book/_build/html")).resolve()
 
+# Run after a chapter's last cell. (Linux counts in kilobytes, macOS in bytes.)
+PEAK = """import resource, sys
+_most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(_most / (1e6 if sys.platform == "darwin" else 1e3))"""
+
 START_SECONDS = 180
 CELL_SECONDS = 300
 
@@ -100,10 +105,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Server:
-    """A running Jupyter server."""
+    """A running Jupyter server.
+
+    Attributes
+    ----------
+    url, token : str
+    peaks : dict of str to float
+        For each file that was run, the most memory its kernel had, in megabytes.
+    """
 
     url: str
     token: str
+    peaks: dict[str, float] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -172,6 +185,8 @@ class Server:
                     tags = frozenset(cell.metadata.get("tags", ()))
                     ran.append(Cell(number, len(code), cell.source, tags, outputs))
                     _judge(path, ran[-1])
+                (answer,) = _execute(channel, PEAK)
+                self.peaks[path] = float(answer["text"])
         finally:
             self.call("DELETE", f"api/sessions/{session['id']}")
         return ran

@@ -93,6 +93,14 @@ def test_chapter_shows_what_the_site_shows(server: Server, name: str, runs: Runs
             )
 
 
+@pytest.mark.parametrize("name", chapters())
+def test_chapter_leaves_room_in_the_memory_of_binder(
+    server: Server, name: str, runs: Runs
+):
+    run(server, name, runs)
+    assert server.peaks[f"book/{name}.md"] < 1500  # of the 2000 that there are
+
+
 def brief(outputs: list[dict[str, Any]]) -> str:
     """Return outputs so that a person can compare them."""
     found = []
