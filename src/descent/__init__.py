@@ -12,8 +12,14 @@ Modules, lowest floor first; each imports only from those above it:
     Loss and gradient over a whole grid at once.
 ``clipping``
     The global gradient norm, clipping by it, and AutoClip.
-``training``
-    The record of a run, and the loop that leaves one.
+``training``, ``checkpoint``, ``progress``
+    The record of a run, the loop that leaves one, a run taken up again, a bar.
+``dynamics``
+    How far each step goes, and how the ground bends along it.
+``packages``, ``scores``, ``soundfont``, ``chorales``
+    Music to separate: Bach's chorales, read, played, mixed, split by tune.
+``spectrogram``, ``metrics``, ``separation``
+    Masks on spectrograms, the network that finds them, and how good they are.
 ``figures``, ``animation``
     One style for every figure, one way to make every animation.
 ``prose``, ``exercises``

@@ -1,9 +1,9 @@
 """Music to separate: chorales played by two instruments, each on its own track.
 
-The soprano is one source, alto, tenor and bass together are the other. Scores from
-music21 are played by symusic on the SoundFont that comes with pretty_midi, at
-48 kHz, and brought down to 8 kHz behind a low-pass filter; the sum of both sources
-is the mixture. The same settings give the same samples.
+The soprano is one source, alto, tenor and bass together are the other; their sum is
+the mixture. Scores from music21 are played, note by note, on the SoundFont that comes
+with pretty_midi, at 48 kHz, and brought down to 8 kHz behind a low-pass filter. The
+same settings give the same samples.
 
 Nothing is downloaded. The finished sources are kept in the user's cache folder (or
 the one that the environment variable ``DESCENT_CACHE`` names).
@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 
 from descent import checks, packages
 from descent.scores import Chorale, Note, group_by_tune, read_all
+from descent.soundfont import SoundFont
 
 __all__ = [
     "INSTRUMENTS",
@@ -63,18 +64,8 @@ INSTRUMENTS = {
 }
 """Some instruments of General MIDI, by name; any of its numbers will do, too."""
 
-# Sources come out with this root mean square, so that peaks stay below 1.
-_LEVEL = 0.05
-
-# Played at a multiple of the sample rate, where a bowed string still has overtones,
-# so that those above 4 kHz can be taken out instead of being folded down.
-_FACTOR = 6
-
-# The low-pass filter is this many output samples long: flat to 3 kHz, -45 dB at 4.2.
-_TAPS = 32
-
-_TICKS = 480  # a quarter note, in MIDI files and here
-_VELOCITY = 80
+# Sources come out with this root mean square: mixtures then peak at 0.6 to 0.9.
+_LEVEL = 0.1
 
 # Part of the cache's key; to be raised when the same settings give other sound.
 _FORMAT = 1
@@ -182,7 +173,7 @@ def load_chorales(
     Raises
     ------
     ImportError, FileNotFoundError
-        If music21, pretty_midi or symusic is missing or of another version.
+        If music21 or pretty_midi is missing or of another version.
     ValueError
         If an argument is out of range, or there are not so many pieces.
     """
@@ -249,7 +240,7 @@ def play(
     Raises
     ------
     ImportError, FileNotFoundError
-        If pretty_midi or symusic is missing or of another version.
+        If pretty_midi is missing or of another version.
     ValueError
         If an argument is out of range.
     """
@@ -257,23 +248,16 @@ def play(
     seconds = checks.real("seconds", seconds, above=0)
     tempo = checks.real("tempo", tempo, above=0)
     samples = round(seconds * SAMPLE_RATE)
-    packages.require("symusic")
-    import symusic  # here, so that a missing one is told with a remedy
-
-    beats = seconds * tempo / 60
-    track = symusic.Track(program=program)
+    font = _soundfont()
+    played = np.zeros(samples, dtype=np.float32)
     for onset, duration, pitch in notes:
+        start = round(onset * 60 / tempo * SAMPLE_RATE)
         pitch += transpose
-        if onset < beats and 0 <= pitch < 128:
-            ticks = round(onset * _TICKS), round(duration * _TICKS)
-            track.notes.append(symusic.Note(*ticks, pitch, _VELOCITY))
-    if len(track.notes) == 0:
-        return np.zeros(samples, dtype=np.float32)
-    score = symusic.Score(_TICKS)
-    score.tempos.append(symusic.Tempo(0, tempo))
-    score.tracks.append(track)
-    played = _synthesizer().render(score, stereo=False)[0]  # (samples * _FACTOR,)
-    return _decimate(np.asarray(played), samples)
+        if start < samples and duration > 0 and 0 <= pitch < 128:
+            held = float(duration * 60 / tempo)
+            note = font.note(program, pitch, held, SAMPLE_RATE)[: samples - start]
+            played[start : start + len(note)] += note
+    return played
 
 
 def mix(
@@ -335,32 +319,9 @@ def _program(name: str, instrument: str | int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _synthesizer() -> Any:
-    """Return the synthesizer; it reads the SoundFont once."""
-    import symusic
-
-    return symusic.Synthesizer(str(packages.soundfont()), SAMPLE_RATE * _FACTOR)
-
-
-def _decimate(played: np.ndarray, samples: int) -> np.ndarray:
-    """Keep one sample in `_FACTOR`, without what is too high for that.
-
-    A windowed-sinc filter, computed only where its output is kept: the signal is
-    cut into blocks of `_FACTOR` samples, and each tap's block times every block of
-    the signal is one matrix product.
-    """
-    half = _TAPS * _FACTOR // 2
-    time = np.arange(-half, half) / _FACTOR
-    filter_ = np.sinc(0.92 * time) * np.kaiser(2 * half + 1, 8)[:-1]
-    taps = (filter_ / filter_.sum()).astype(np.float32).reshape(_TAPS, _FACTOR)
-    padded = np.zeros((samples + _TAPS) * _FACTOR, dtype=np.float32)
-    length = min(len(played), len(padded) - half)
-    padded[half : half + length] = played[:length]
-    blocks = taps @ padded.reshape(-1, _FACTOR).T  # (taps, samples + taps)
-    kept = np.zeros(samples, dtype=np.float32)
-    for tap in range(_TAPS):
-        kept += blocks[tap, tap : tap + samples]
-    return kept
+def _soundfont() -> SoundFont:
+    """Return the instruments, read once."""
+    return SoundFont(packages.soundfont())
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,8 @@
 """Data that comes inside other packages: found without importing them, or refused.
 
-The scores lie in music21, the SoundFont in pretty_midi, and symusic plays the one
-on the other. Another version of any of the three gives other sound, and with that
-other numbers than the text speaks of, so only these versions are accepted.
+The scores lie in music21, the SoundFont in pretty_midi. Another version of either
+may hold other music or other sound, and give other numbers than the text speaks of;
+so only these versions are accepted.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["NEEDED", "corpus", "require", "soundfont"]
 
-NEEDED = {"music21": "10.5.1", "pretty_midi": "0.2.11.post0", "symusic": "0.5.9"}
+NEEDED = {"music21": "10.5.1", "pretty_midi": "0.2.11.post0"}
 
 # The 5.99 MB of TimGM6mb.sf2.
 _SOUNDFONT = "82475b91a76de15cb28a104707d3247ba932e228bada3f47bba63c6b31aaf7a1"

@@ -59,9 +59,7 @@ class MaskNetwork(nn.Module):
         hidden = checks.integer("hidden", hidden, at_least=1)
         layers = checks.integer("layers", layers, at_least=1)
         self.norm = nn.BatchNorm1d(BINS)
-        self.lstm = nn.LSTM(
-            BINS, hidden, layers, batch_first=True, bidirectional=True
-        )
+        self.lstm = nn.LSTM(BINS, hidden, layers, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * hidden, self.sources * BINS)
 
     def forward(self, mixture: Tensor) -> Tensor:
