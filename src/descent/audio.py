@@ -1,0 +1,142 @@
+"""Sound in a page: players with a picture of what they play.
+
+Sound is embedded uncompressed, so that what you hear is what was computed, and
+nothing else. The book's build takes the embedded files out again and puts them beside
+the page, where a browser loads them when they are asked for.
+"""
+
+import base64
+import html
+import io
+import wave
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from PIL import Image
+
+from descent import checks
+from descent.figures import MAP
+from descent.spectrogram import stft
+
+__all__ = ["Players", "wav"]
+
+# What a picture shows: this many decibels below the loudest place of all.
+_RANGE = 60.0
+
+# A picture's height in pixels is twice the number of its bins: up to 2 kHz at 8 kHz.
+_BINS = 64
+
+
+def wav(waveform: np.ndarray, sample_rate: int) -> bytes:
+    """Return a WAV file of one channel, 16 bits a sample.
+
+    Parameters
+    ----------
+    waveform : numpy.ndarray
+        Shape (samples,), from -1 to 1.
+    sample_rate : int
+        Samples a second.
+
+    Raises
+    ------
+    ValueError
+        If the waveform has another shape, or leaves the range.
+    """
+    waveform = np.asarray(waveform)
+    if waveform.ndim != 1 or waveform.size == 0:
+        raise ValueError(f"waveform must have shape (samples,), got {waveform.shape}")
+    if not np.abs(waveform).max() <= 1:
+        raise ValueError(
+            f"waveform must lie between -1 and 1, got {np.abs(waveform).max()}"
+        )
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(checks.integer("sample_rate", sample_rate, at_least=1))
+        out.writeframes(np.round(waveform * 32767).astype("<i2").tobytes())
+    return file.getvalue()
+
+
+class Players:
+    """A list of sounds, each with its name, its spectrogram and a player.
+
+    All sounds get louder or softer by the same factor, so that the loudest peak is
+    just below full scale and the others keep their distance; the same holds for the
+    colors of the pictures.
+
+    Parameters
+    ----------
+    sounds : mapping of str to array
+        Waveforms by name, each of shape (samples,).
+    sample_rate : int
+        Samples a second.
+
+    Raises
+    ------
+    ValueError
+        If there is no sound, or one has another shape.
+    """
+
+    def __init__(
+        self, sounds: Mapping[str, np.ndarray | torch.Tensor], sample_rate: int = 8000
+    ) -> None:
+        if not sounds:
+            raise ValueError("sounds must hold at least one waveform, got none")
+        waves = {name: np.asarray(sound, np.float32) for name, sound in sounds.items()}
+        for name, sound in waves.items():
+            if sound.ndim != 1 or sound.size == 0:
+                raise ValueError(
+                    f"sounds[{name!r}] must have shape (samples,), got {sound.shape}"
+                )
+        peak = max(float(np.abs(sound).max()) for sound in waves.values())
+        factor = 0.98 / peak if peak > 0 else 1.0
+        self.sounds = {name: factor * sound for name, sound in waves.items()}
+        self.sample_rate = checks.integer("sample_rate", sample_rate, at_least=1)
+
+    def _repr_html_(self) -> str:
+        """Show a row for each sound; nothing plays or loads by itself."""
+        loud = {name: _levels(sound) for name, sound in self.sounds.items()}
+        top = max(float(levels.max()) for levels in loud.values())
+        rows = "".join(
+            self._row(html.escape(name, quote=True), self.sounds[name], levels - top)
+            for name, levels in loud.items()
+        )
+        return f'<div class="players">{rows}</div>'
+
+    def _row(self, name: str, sound: np.ndarray, levels: np.ndarray) -> str:
+        """Return the HTML of one sound; `levels` are in decibels, 0 the loudest."""
+        picture = _picture(levels)
+        file = io.BytesIO()
+        picture.save(file, "PNG", optimize=True)
+        seen = _embedded("image/png", file.getvalue())
+        heard = _embedded("audio/wav", wav(sound, self.sample_rate))
+        return (
+            f'<div class="player"><span class="player-name">{name}</span>'
+            f'<img class="dark-light" alt="Spectrogram of: {name}" src="{seen}" '
+            f'width="{picture.width}" height="{picture.height}">'
+            f'<audio controls preload="none" aria-label="{name}" src="{heard}">'
+            "</audio></div>"
+        )
+
+
+def _levels(sound: np.ndarray) -> np.ndarray:
+    """Return a spectrogram in decibels, shape (bins, frames), low bins last."""
+    magnitude = stft(torch.from_numpy(np.ascontiguousarray(sound))).abs()
+    lowest: np.ndarray = 20 * np.log10(magnitude.T.numpy()[:_BINS][::-1] + 1e-5)
+    return lowest
+
+
+def _picture(levels: np.ndarray) -> Image.Image:
+    """Return levels in colors, two pixels a bin and one a frame."""
+    shown = np.clip(1 + levels / _RANGE, 0, 1)
+    colors = np.round(mpl.colormaps[MAP](shown)[..., :3] * 255).astype(np.uint8)
+    image = Image.fromarray(colors).resize((colors.shape[1], 2 * colors.shape[0]))
+    return image.quantize(64, dither=Image.Dither.NONE)
+
+
+def _embedded(kind: str, data: bytes) -> str:
+    """Return a file as an address that holds the file itself."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

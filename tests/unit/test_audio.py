@@ -1,0 +1,83 @@
+import base64
+import io
+import re
+import wave
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from descent.audio import Players, wav
+
+
+def tone(frequency, seconds=1.0, level=0.5):
+    time = np.arange(int(8000 * seconds)) / 8000
+    return (level * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def heard(html):
+    """Every sound of some HTML, with its name, as the browser will decode it."""
+    found = {}
+    for name, data in re.findall(
+        r'aria-label="([^"]+)" src="data:audio/wav;base64,([^"]+)"', html
+    ):
+        with wave.open(io.BytesIO(base64.b64decode(data))) as file:
+            assert file.getframerate() == 8000
+            frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        found[name] = frames / 32767
+    return found
+
+
+def seen(html):
+    return [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"))
+        for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    ]
+
+
+def test_a_wav_file_holds_the_samples():
+    sound = tone(440)
+    with wave.open(io.BytesIO(wav(sound, 8000))) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        frames = np.frombuffer(file.readframes(8000), "<i2")
+    assert np.abs(frames / 32767 - sound).max() <= 0.5 / 32767 + 1e-7
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 8)), np.zeros(0), np.array([1.5]), np.array([np.nan])]
+)
+def test_what_cannot_be_played_is_named(bad):
+    with pytest.raises(ValueError, match="^waveform must"):
+        wav(bad, 8000)
+
+
+def test_players_keep_the_distance_between_loud_and_soft():
+    html = Players({"loud": tone(440), "soft": tone(440, level=0.05)})._repr_html_()
+    sounds = heard(html)
+    peaks = {name: np.abs(sound).max() for name, sound in sounds.items()}
+    assert peaks["loud"] == pytest.approx(0.98, abs=1e-3)
+    assert peaks["soft"] == pytest.approx(0.098, abs=1e-3)
+
+
+def test_nothing_loads_or_plays_by_itself_and_every_player_has_a_name():
+    html = Players({"a < b": tone(440), "silence": np.zeros(8000)})._repr_html_()
+    players = re.findall(r"<audio[^>]*>", html)
+    assert len(players) == 2
+    for player in players:
+        assert "controls" in player
+        assert 'preload="none"' in player
+        assert "autoplay" not in player
+    assert 'aria-label="a &lt; b"' in html
+    assert 'alt="Spectrogram of: a &lt; b"' in html
+    assert np.abs(heard(html)["silence"]).max() == 0
+
+
+def test_a_picture_shows_high_tones_above_low_ones():
+    low, high = seen(Players({"low": tone(300), "high": tone(1500)})._repr_html_())
+    assert low.mean(axis=1).argmax() > high.mean(axis=1).argmax()
+
+
+@pytest.mark.parametrize("bad", [{}, {"x": np.zeros((2, 9))}, {"x": np.zeros(0)}])
+def test_players_need_waveforms(bad):
+    with pytest.raises(ValueError, match="^sounds"):
+        Players(bad)
