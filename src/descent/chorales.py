@@ -382,7 +382,7 @@ def _key(settings: _Settings) -> str:
 def _read_cache(path: Path) -> Chorales | None:
     """Return what is in the cache, or nothing if it is not there or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as kept:  # checks every sum
+        with path.open("rb") as file, np.load(file) as kept:  # checks every sum
             splits = []
             for name in Chorales._fields:
                 texts = json.loads(str(kept[f"{name}-texts"]))

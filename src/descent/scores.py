@@ -218,12 +218,12 @@ def _read(path: Path) -> dict[str, tuple[tuple[Note, ...], Fraction]]:
     try:
         with zipfile.ZipFile(path) as archive:
             container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
-            inside = next(
+            inside = [
                 element.attrib["full-path"]
                 for element in container.iter()
                 if element.tag.endswith("rootfile")
-            )
-            score = ElementTree.fromstring(archive.read(inside))
+            ]
+            score = ElementTree.fromstring(archive.read(inside[0]))
         names = [
             (element.findtext("part-name") or "").strip()
             for element in score.findall("part-list/score-part")
