@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from conftest import cell
+from building import cell
 
 USES_ALL = (
     "from pathlib import Path\n"

@@ -4,8 +4,7 @@ Each test breaks a small book in one way and builds it with the plain command.
 """
 
 import pytest
-
-from conftest import cell
+from building import SmallBook, cell
 
 GOOD_FIGURE = """```{code-cell} ipython3
 ---
@@ -111,8 +110,6 @@ DEFECTS = {
 @pytest.fixture(scope="module")
 def defective(tmp_path_factory):
     """Build one book in which every page has another defect."""
-    from conftest import SmallBook
-
     book = SmallBook(tmp_path_factory.mktemp("defective"))
     for name, (text, _) in DEFECTS.items():
         book.chapter(name, text)

@@ -10,9 +10,8 @@ import pytest
 import torch
 import yaml
 from bs4 import BeautifulSoup
+from building import BUILD, ROOT
 from PIL import Image
-
-from conftest import BUILD, ROOT
 
 sys.path.append(str(ROOT / "book" / "_ext"))
 
