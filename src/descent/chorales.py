@@ -14,7 +14,6 @@ import json
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -395,7 +394,7 @@ def _read_cache(path: Path) -> Chorales | None:
                     )
                 )
             return Chorales(*splits)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
 
 

@@ -125,6 +125,11 @@ def everything():
     return read_all()
 
 
+@pytest.fixture(scope="module")
+def tunes(everything):
+    return group_by_tune(everything)
+
+
 def test_there_is_music_enough(everything):
     assert len(everything) >= 300
     assert sum(chorale.title != "" for chorale in everything) >= 300
@@ -133,12 +138,14 @@ def test_there_is_music_enough(everything):
             assert all(35 <= note.pitch <= 85 and note.duration > 0 for note in part)
 
 
-def test_the_same_tune_is_found_in_another_key_and_under_another_title(everything):
+def test_the_same_tune_is_found_in_another_key_and_under_another_title(
+    everything, tunes
+):
     by_name = {chorale.name: chorale for chorale in everything}
-    tunes = [{c.name for c in tune} for tune in group_by_tune(everything)]
+    names = [{c.name for c in tune} for tune in tunes]
 
-    def same(*names):
-        return any(tune.issuperset(names) for tune in tunes)
+    def same(*pieces):
+        return any(tune.issuperset(pieces) for tune in names)
 
     # "O Haupt voll Blut und Wunden", "Herzlich tut mich verlangen", "Befiehl du".
     assert same("bwv244.54", "bwv153.5", "bwv270", "bwv135.6")
@@ -147,8 +154,7 @@ def test_the_same_tune_is_found_in_another_key_and_under_another_title(everythin
     assert not same("bwv227.7", "bwv244.54")
 
 
-def test_tunes_apart_neither_share_a_title_nor_sound_alike(everything):
-    tunes = group_by_tune(everything)
+def test_tunes_apart_neither_share_a_title_nor_sound_alike(everything, tunes):
     assert sum(map(len, tunes)) == len(everything)
     assert 150 <= len(tunes) <= 250
     titles = [{c.title for c in tune if c.title} for tune in tunes]

@@ -49,7 +49,9 @@ def clips(rows: list[dict]) -> list[str]:
     return sorted(row["clip"] for row in rows)
 
 
-def test_after_a_kill_no_run_is_lost_or_done_twice(sweep, chorales, tmp_path):
+def test_after_a_kill_no_run_is_lost_or_done_twice(
+    sweep, chorales, tmp_path, monkeypatch
+):
     log = tmp_path / "log.jsonl"
     process = subprocess.Popen(
         command(log, "--jobs", "1"),
@@ -77,9 +79,10 @@ def test_after_a_kill_no_run_is_lost_or_done_twice(sweep, chorales, tmp_path):
     assert rows[: len(before)] == before
     assert clips(rows) == ALL
 
-    written = log.read_bytes()  # all done: nothing more is run
-    subprocess.run(command(log), check=True, capture_output=True)
-    assert log.read_bytes() == written
+    monkeypatch.setattr(sys, "argv", command(log)[1:])
+    monkeypatch.setattr(sweep, "backend", None)  # all done: nothing more is run
+    sweep.main()
+    assert finished(log) == rows
 
     kept = json.loads(output.read_text())
     assert kept["seeds"] == [0]
