@@ -47,7 +47,7 @@ def test_a_wav_file_holds_the_samples():
     "bad", [np.zeros((2, 8)), np.zeros(0), np.array([1.5]), np.array([np.nan])]
 )
 def test_what_cannot_be_played_is_named(bad):
-    with pytest.raises(ValueError, match="^waveform must"):
+    with pytest.raises(ValueError, match=r"^waveform must"):
         wav(bad, 8000)
 
 
@@ -79,5 +79,5 @@ def test_a_picture_shows_high_tones_above_low_ones():
 
 @pytest.mark.parametrize("bad", [{}, {"x": np.zeros((2, 9))}, {"x": np.zeros(0)}])
 def test_players_need_waveforms(bad):
-    with pytest.raises(ValueError, match="^sounds"):
+    with pytest.raises(ValueError, match=r"^sounds"):
         Players(bad)

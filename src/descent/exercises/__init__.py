@@ -9,12 +9,15 @@ chapter are in the module of the chapter's name.
 from descent.exercises import (
     autoclip,
     clipping,
+    experiment,
     gradient,
     health,
     learning_rate,
     line,
     loss,
     optimizers,
+    separation,
+    sick,
     what_to_use,
 )
 from descent.exercises.checking import check, verdict
@@ -23,12 +26,15 @@ __all__ = [
     "autoclip",
     "check",
     "clipping",
+    "experiment",
     "gradient",
     "health",
     "learning_rate",
     "line",
     "loss",
     "optimizers",
+    "separation",
+    "sick",
     "verdict",
     "what_to_use",
 ]

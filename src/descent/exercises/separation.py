@@ -1,0 +1,34 @@
+"""Checks of the exercises in the chapter "A network that separates"."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from descent import metrics
+from descent.exercises.checking import exercise, expect
+
+__all__ = ["check_half", "check_si_sdr"]
+
+
+@exercise("separation-si-sdr")
+def check_si_sdr(si_sdr: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check an SI-SDR written by hand."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randn(1000, generator=generator, dtype=torch.float64)
+    noise = torch.randn(1000, generator=generator, dtype=torch.float64)
+    cases = {
+        "an estimate with a little noise": target + 0.1 * noise,
+        "an estimate with much noise": target + 3 * noise,
+        "an estimate five times too loud": 5 * target + 0.5 * noise,
+        "an estimate with its sign turned": -target + 0.1 * noise,
+    }
+    for what, estimate in cases.items():
+        right = metrics.si_sdr(estimate, target)
+        expect(f"the SI-SDR of {what}", si_sdr(estimate, target), right, tolerance=1e-4)
+
+
+@exercise("separation-half")
+def check_half(improvement: float) -> None:
+    """Check the improvement of a mask that is one half everywhere."""
+    expect("the improvement", improvement, 0.0)
