@@ -9,7 +9,8 @@ seed start from the same weights and see the same minibatches.
     python experiments/autoclip_sweep.py --record         # do it, keep the result
 
 Each finished run is one line of a log, written at once; started again after a kill
-the program does the runs that are missing. Without more ado runs are spread over the
+the program does the runs that are missing, and those of an earlier record are not
+repeated either. Without more ado runs are spread over the
 cores of this machine. On a cluster, with this package installed on every worker:
 
     python experiments/autoclip_sweep.py --backend dask --scheduler tcp://HOST:8786
@@ -278,10 +279,12 @@ def fingerprint() -> str:
 def sweep(arguments: argparse.Namespace) -> list[Row]:
     """Do all runs that the log has not; return those of the plan."""
     log = Log(arguments.log)
+    logged = {Run.of(row) for row in log.rows()}
+    kept = [row for row in recorded(arguments.output) if Run.of(row) not in logged]
     end = time.monotonic() + 60 * arguments.minutes
     failed: set[Run] = set()
     while True:
-        rows = log.rows()
+        rows = [*kept, *log.rows()]
         done = {Run.of(row) for row in rows}
         wanted = [
             run
@@ -354,6 +357,23 @@ def say(wanted: list[Run], todo: list[Run], rows: list[Row]) -> None:
         ):
             more = (len(setting.rates) - 1) * len({run.seed for run in wanted})
             print(f"  {'':17} {more:4} more with the best threshold, once it is known")
+
+
+def recorded(path: Path) -> list[Row]:
+    """Return the runs of an earlier record with these settings and versions."""
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text("utf8"))
+    settings = {name: asdict(setting) for name, setting in SETTINGS.items()}
+    # Through JSON and back, because it knows no tuples.
+    if result["settings"] != json.loads(json.dumps(settings)):
+        return []
+    if result["versions"] != versions():
+        return []
+    return [
+        {**dict(zip(result["columns"], row, strict=True)), "steps": result["steps"]}
+        for row in result["rows"]
+    ]
 
 
 def record(rows: list[Row], arguments: argparse.Namespace) -> None:
