@@ -45,6 +45,9 @@ STYLES = (
 )
 SHEET = "book.css"
 
+# Only pages with an animation need it.
+PLAYER = "player.js"
+
 # Brought along, asked for by no page.
 IDLE = (
     "**/*.map",
@@ -88,6 +91,9 @@ def _leave_out(
         body = getattr(file, "attributes", {}).get("body")
         if script in UNUSED_FILES or body in bodies:
             continue
+        # Jupyter Book puts every script of _static on every page.
+        if script == PLAYER and 'class="film"' not in context.get("body", ""):
+            continue
         if body:
             bodies.add(body)
             if body.startswith(UNUSED_SETTINGS):
@@ -100,9 +106,6 @@ def _leave_out(
             )
         scripts.append(file)
     context["script_files"] = scripts
-    if "film" in context.get("body", "") and 'class="film"' in context["body"]:
-        player = _JavaScript("_static/player.js", priority=900, defer="defer")
-        context["script_files"].append(player)
 
 
 def _possible(prelude: str, words: set[str]) -> bool:
