@@ -178,7 +178,10 @@ document.documentElement.dataset.theme =
   matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 </script>
 <style>
-:root {{ color-scheme: light dark; }}
+:root {{ color-scheme: light; background: #fff; color: #1f2328; }}
+:root[data-theme="dark"] {{ color-scheme: dark; background: #121212; color: #e6e8eb; }}
+a {{ color: #0f5fcc; }}
+:root[data-theme="dark"] a {{ color: #6aa5ff; }}
 body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem;
   margin: 15vh auto; padding: 0 1.5rem; }}
 input, button {{ font: inherit; padding: 0.3rem 0.6rem; max-width: 100%; }}
@@ -199,11 +202,36 @@ input, button {{ font: inherit; padding: 0.3rem 0.6rem; max-width: 100%; }}
 """
 
 
+# What the theme and the extensions write and assistive technology stumbles over: a
+# side bar that is no landmark, heads of tables without words, a role for a list whose
+# items are none.
+REPAIRS = (
+    (
+        '<div id="pst-primary-sidebar" class=',
+        '<div id="pst-primary-sidebar" role="complementary" aria-label="Book" class=',
+    ),
+    ('<th class="head"><p></p></th>', "<td></td>"),
+    ('<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (' role="doc-biblioentry"', ""),
+)
+
+
+def _repair(site: Path) -> None:
+    """Put right what templates and extensions write wrong."""
+    for path in site.glob("*.html"):
+        text = repaired = path.read_text("utf8")
+        for wrong, right in REPAIRS:
+            repaired = repaired.replace(wrong, right)
+        if repaired != text:
+            path.write_text(repaired, "utf8")
+
+
 def _finish(app: Sphinx, failure: Exception | None) -> None:
     """Write the map of the site, the page for wrong addresses, the preview card."""
     if failure is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
+    _repair(site)
     base = app.config.html_baseurl.rstrip("/") + "/"
     # A server answers a wrong address at any depth: only whole paths lead home.
     home = urlsplit(base).path
