@@ -174,8 +174,12 @@ NOT_FOUND = """<!DOCTYPE html>
 <meta name="robots" content="noindex">
 <title>Page not found — {title}</title>
 <script>
-document.documentElement.dataset.theme =
-  matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const dress = () => {{
+  document.documentElement.dataset.theme = dark.matches ? "dark" : "light";
+}};
+dark.addEventListener("change", dress);
+dress();
 </script>
 <style>
 :root {{ color-scheme: light; background: #fff; color: #1f2328; }}

@@ -61,7 +61,7 @@ def test_axe_finds_nothing(page: Page, address: str, axe: str, name: str):
     found["desktop"] = page.evaluate(RUN_AXE, None)
     # On the ground of another theme only the contrast is another.
     page.emulate_media(color_scheme="dark")
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     page.wait_for_timeout(300)  # colors fade
     found["dark"] = page.evaluate(RUN_AXE, ["color-contrast"])
     page.set_viewport_size({"width": PHONE.width, "height": PHONE.height})
