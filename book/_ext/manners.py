@@ -172,6 +172,7 @@ NOT_FOUND = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
+<link rel="icon" href="data:,">
 <title>Page not found — {title}</title>
 <script>
 const dark = matchMedia("(prefers-color-scheme: dark)");
