@@ -32,6 +32,14 @@ test: $(VENV)/.test book ## Set everything up, build the book, pass the tests
 serve: book ## Build the book and serve it at http://127.0.0.1:8000
 	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
 
+.PHONY: pdf
+pdf: $(VENV)/.test book ## Print the whole book into book/_build/html/descent.pdf
+	DESCENT_CHROMIUM="$$(tools/find-browser)" python tools/make-pdf
+
+.PHONY: audit
+audit: $(VENV)/.test book ## Measure the site's speed and accessibility (needs npm)
+	DESCENT_CHROMIUM="$$(tools/find-browser)" tools/audit/run $(PAGES)
+
 .PHONY: bench
 bench: $(VENV)/.test ## Measure the ratios that benchmarks/README.md reports
 	$(PIP) -r benchmarks/requirements.txt

@@ -94,6 +94,8 @@ def gaps(site: Path) -> Iterator[tuple[str, str]]:
             parts = urlsplit(address)
             if parts.netloc:
                 yield name, f"asks a foreign host: {address}"
+            elif parts.scheme == "data":
+                continue
             elif parts.path and not _target(site, path, parts.path).exists():
                 yield name, f"needs a file that is not there: {address}"
         for address in page.links:

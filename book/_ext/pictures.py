@@ -9,7 +9,6 @@ does not jump while it loads.
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from descent.animation import STILL
-from descent.figures import DARK, GROUND
+from descent.animation import recolor, still_number, still_of
+from descent.figures import DARK, GROUND, on_dark
 
 logger = logging.getLogger(__name__)
 
@@ -56,22 +55,6 @@ def _size_of_svg(svg: str) -> tuple[int, int]:
     return round(float(found[1]) * 4 / 3), round(float(tall[1]) * 4 / 3)
 
 
-def still_of(data: bytes) -> Image.Image:
-    """Return the frame of a GIF that its comment names as its still.
-
-    Raises
-    ------
-    ValueError
-        If the comment names none: the GIF was not made by `descent.animation`.
-    """
-    with Image.open(io.BytesIO(data)) as image:
-        comment = image.info.get("comment", b"").decode()
-        if not comment.startswith(STILL):
-            raise ValueError("the GIF must be made by descent.animation.animate")
-        image.seek(int(comment.removeprefix(STILL)))
-        return image.convert("RGB")
-
-
 def _dress(app: Sphinx, doctree: nodes.document) -> None:
     """Give every picture that a cell made its partner and its size."""
     for image in list(doctree.findall(nodes.image)):
@@ -101,15 +84,25 @@ def _paired(image: nodes.image, path: Path) -> nodes.Element:
 
 
 def _animation(image: nodes.image, path: Path) -> nodes.Element:
-    """Return the GIF and its still in place of a GIF."""
+    """Return two GIFs and their stills, for light pages and dark, in place of a GIF."""
     data = path.read_bytes()
-    still = still_of(data)
-    file = path.with_suffix(".png")
-    still.save(file, optimize=True)
-    shown = (still.width * 2 // 3, still.height * 2 // 3)
-    pair = animation()
-    pair += _sized(image, path, shown, "moving")
-    pair += _sized(image, file, shown, "still")
+    dark = path.with_name(f"{path.stem}-dark.gif")
+    # Its name is its content's: the one that is there was made from the same.
+    if not dark.exists():
+        dark.write_bytes(recolor(data, on_dark))
+    with Image.open(path) as opened:
+        pair = animation(
+            frames=getattr(opened, "n_frames", 1), still=still_number(data)
+        )
+    for file, name in ((path, "light"), (dark, "dark")):
+        still = still_of(file.read_bytes())
+        shown = (still.width * 2 // 3, still.height * 2 // 3)
+        picture = file.with_suffix(".png")
+        # A GIF has no more colors than this, so none is lost.
+        small = still.quantize(256, dither=Image.Dither.NONE)
+        small.save(picture, optimize=True)
+        pair += _sized(image, file, shown, f"moving-{name}")
+        pair += _sized(image, picture, shown, f"on-{name}")
     return pair
 
 
@@ -136,30 +129,75 @@ def _attributes(translator: Any, image: nodes.image) -> dict[str, str]:
     }
 
 
-def _visit_pair(translator: Any, node: paired_figure) -> None:
+def _write_pair(translator: Any, images: list[nodes.image]) -> None:
     """Write both pictures; the style sheet shows one of them.
 
     The theme's own classes for that hide the caption of a dark figure with it;
     its class ``dark-light`` only keeps its filter away.
     """
-    for image in node.findall(nodes.image):
+    for image in images:
         found = {
             **_attributes(translator, image),
             "class": f"dark-light {image['classes'][0]}",
         }
         translator.body.append(translator.emptytag(image, "img", "\n", **found))
+
+
+def _visit_pair(translator: Any, node: paired_figure) -> None:
+    """Write a figure for light pages and for dark."""
+    _write_pair(translator, list(node.findall(nodes.image)))
     raise nodes.SkipNode
 
 
+# What `_static/player.js` brings to life. It stands in the page from the start, so
+# that nothing moves when the script arrives.
+CONTROLS = """\
+<div class="film-controls pst-js-only" role="group" aria-label="Animation">
+<button type="button" class="film-play" aria-label="Play" disabled></button>
+<button type="button" class="film-back" aria-label="One frame back" disabled></button>
+<button type="button" class="film-forward" aria-label="One frame forward" disabled>\
+</button>
+<input type="range" class="film-scrubber" aria-label="Frame" min="1" max="{frames}" \
+value="{still}" disabled>
+<span class="film-place" aria-hidden="true">{still} / {frames}</span>
+<select class="film-speed" aria-label="Speed" disabled>
+<option value="0.25">¼ ×</option><option value="0.5">½ ×</option>
+<option value="1" selected>1 ×</option><option value="2">2 ×</option>
+</select>
+<output class="film-said visually-hidden" aria-live="polite"></output>
+</div>
+"""
+
+
 def _visit_animation(translator: Any, node: animation) -> None:
-    """Write the GIF; the still for readers who want less motion, and for paper."""
-    moving, still = node.findall(nodes.image)
-    gif, png = _attributes(translator, moving), _attributes(translator, still)
+    """Write the stills, the controls, and what readers without scripts get.
+
+    Those get the GIF; readers who want less motion, and paper, get the still.
+    """
+    light, still, dark, still_dark = node.findall(nodes.image)
+    gif, png = _attributes(translator, light), _attributes(translator, still)
+    dark_gif = _attributes(translator, dark)
     translator.body.append(
-        f'<picture class="animation"><source srcset="{png["src"]}" '
+        translator.starttag(
+            node,
+            "div",
+            "\n",
+            CLASS="film",
+            **{
+                "data-light": gif["src"],
+                "data-dark": dark_gif["src"],
+            },
+        )
+    )
+    translator.body.append('<div class="film-screen">\n')
+    _write_pair(translator, [still, still_dark])
+    translator.body.append(
+        f'<noscript><picture class="animation"><source srcset="{png["src"]}" '
         'media="(prefers-reduced-motion: reduce), print">'
-        + translator.emptytag(moving, "img", "", **gif, **{"class": "dark-light"})
-        + "</picture>\n"
+        + translator.emptytag(light, "img", "", **gif, **{"class": "dark-light"})
+        + "</picture></noscript>\n</div>\n"
+        + CONTROLS.format(frames=node["frames"], still=node["still"] + 1)
+        + "</div>\n"
     )
     raise nodes.SkipNode
 

@@ -1,20 +1,66 @@
-"""What a page loads: nothing that it does not use.
+"""What a page loads: nothing that it does not use, and nothing that holds it up.
 
 Jupyter Book brings extensions along whether or not a book uses them, and each puts
 its scripts and styles on every page. Thebe, which would run cells in the page, even
-names a foreign host, and twice, which is an error in the browser's console.
+names a foreign host, and twice, which is an error in the browser's console. Here
+unused scripts are left out and the others wait until the page is read; all styles
+become one file with only the rules that some page can use; and what no page asks
+for is taken out of the site.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tinycss2
 from sphinx.application import Sphinx
+from sphinx.builders.html._assets import _JavaScript
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 # Modules whose work on the pages is undone, and the files they would add.
 UNUSED_MODULES = ("sphinx_thebe",)
 UNUSED_FILES = ("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js")
+
+# Settings for parts of the theme that the book does not have.
+UNUSED_SETTINGS = ("DOCUMENTATION_OPTIONS.",)
+
+# The order in which styles override each other.
+STYLES = (
+    "basic.css",
+    "styles/theme.css",
+    "styles/pydata-sphinx-theme.css",
+    "pygments.css",
+    "styles/sphinx-book-theme.css",
+    "togglebutton.css",
+    "copybutton.css",
+    "mystnb.*.css",
+    "exercise.css",
+    "sphinx-design.min.css",
+    "descent.css",
+)
+SHEET = "book.css"
+
+# Only pages with an animation need it.
+PLAYER = "player.js"
+
+# Brought along, asked for by no page.
+IDLE = (
+    "**/*.map",
+    "scripts/fontawesome.js*",
+    "styles/bootstrap.css",
+    "vendor/**/*",
+    "webpack-macros.html",
+    "sbt-webpack-macros.html",
+    "sphinx-thebe.*",
+    "locales/**/*",
+    "file.png",
+    "__pycache__/**/*",
+)
 
 
 def _disconnect(app: Sphinx) -> None:
@@ -30,17 +76,130 @@ def _disconnect(app: Sphinx) -> None:
 def _leave_out(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Leave the unused files out of a page's head."""
-    for files in ("script_files", "css_files"):
-        context[files] = [
-            file
-            for file in context[files]
-            if Path(str(getattr(file, "filename", file))).name not in UNUSED_FILES
-        ]
+    """Leave the unused files out of a page's head; let the scripts wait."""
+    for file in context["css_files"]:
+        style = Path(str(getattr(file, "filename", file))).name
+        known = any(Path(style).match(Path(other).name) for other in STYLES)
+        if not known and style not in UNUSED_FILES:
+            logger.warning("weight.py does not know the style sheet %s", style)
+    context["css_files"] = []
+
+    scripts = []
+    bodies = set()
+    for file in context["script_files"]:
+        script = Path(str(getattr(file, "filename", file) or "")).name
+        body = getattr(file, "attributes", {}).get("body")
+        if script in UNUSED_FILES or body in bodies:
+            continue
+        # Jupyter Book puts every script of _static on every page.
+        if script == PLAYER and 'class="film"' not in context.get("body", ""):
+            continue
+        if body:
+            bodies.add(body)
+            if body.startswith(UNUSED_SETTINGS):
+                continue
+        # The search page's own scripts wait for none, so these must not either.
+        elif name != "search" and isinstance(file, _JavaScript):
+            file = _JavaScript(
+                file.filename,
+                priority=file.priority,
+                **{**file.attributes, "defer": "defer"},
+            )
+        scripts.append(file)
+    context["script_files"] = scripts
+
+
+def _possible(prelude: str, words: set[str]) -> bool:
+    """Return whether a selector names only classes and ids that the site has."""
+    bare = re.sub(r"\[[^\]]*\]", "", prelude)
+    # What must not be there need not be there.
+    bare = re.sub(r":not\([^()]*(\([^()]*\))*[^()]*\)", "", bare)
+    if re.search(r":(is|where|has|host)\b", bare):
+        return True
+    names = re.findall(r"[.#]((?:[\w-]|\\.)+)", bare)
+    return all(re.sub(r"\\(.)", r"\1", found) in words for found in names)
+
+
+def slim(css: str, words: set[str]) -> str:
+    """Return the rules of a style sheet that can apply where only `words` occur.
+
+    Parameters
+    ----------
+    css : str
+        The style sheet.
+    words : set of str
+        All that could be a class or an id: a rule stays if in doubt.
+    """
+    rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
+    return "".join(_kept(rules, words))
+
+
+def _kept(rules: Iterable[Any], words: set[str]) -> Iterable[str]:
+    """Yield the rules that can apply, as text."""
+    for rule in rules:
+        if rule.type == "at-rule" and rule.content is not None:
+            prelude = tinycss2.serialize(rule.prelude)
+            if rule.at_keyword in ("media", "supports", "layer"):
+                inner = tinycss2.parse_rule_list(
+                    rule.content, skip_comments=True, skip_whitespace=True
+                )
+                kept = "".join(_kept(inner, words))
+                if kept:
+                    yield f"@{rule.at_keyword}{prelude}{{{kept}}}\n"
+            elif "Font Awesome" not in tinycss2.serialize(rule.content).replace(
+                "\\", ""
+            ):
+                yield rule.serialize() + "\n"
+        elif rule.type == "qualified-rule":
+            selectors = _split(tinycss2.serialize(rule.prelude))
+            possible = [part for part in selectors if _possible(part, words)]
+            if possible:
+                content = tinycss2.serialize(rule.content).strip()
+                yield f"{','.join(possible)}{{{content}}}\n"
+        # What a sheet imports stands before it already.
+        elif rule.type == "at-rule" and rule.at_keyword != "import":
+            yield rule.serialize() + "\n"
+
+
+def _split(prelude: str) -> list[str]:
+    """Return the selectors of a list; commas within brackets do not part them."""
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(prelude):
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            parts.append(prelude[start:at].strip())
+            start = at + 1
+    return [*parts, prelude[start:].strip()]
+
+
+def _finish(app: Sphinx, failure: Exception | None) -> None:
+    """Write the one style sheet; take what nobody asks for out of the site."""
+    if failure is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    static = site / "_static"
+    sheets = [path for name in STYLES for path in sorted(static.glob(name))]
+    if len(sheets) < 2:
+        return  # nothing was copied anew: the site is as it was
+    for pattern in IDLE:
+        for path in static.glob(pattern):
+            if path.is_file():
+                path.unlink()
+    sources = [*site.glob("*.html"), *static.rglob("*.js")]
+    words = {
+        word
+        for path in sources
+        for word in re.findall(r"[\w-]+", path.read_text("utf8"))
+    }
+    text = "".join(slim(path.read_text("utf8"), words) for path in sheets)
+    (static / SHEET).write_text(text, "utf8")
+    for path in sheets:
+        path.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the extensions that Jupyter Book brings along."""
     _disconnect(app)
     app.connect("html-page-context", _leave_out, priority=900)
+    app.connect("build-finished", _finish, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

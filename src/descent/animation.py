@@ -7,7 +7,10 @@ once. For each frame only the artists that move (matplotlib's own mark for them 
 mapped to one palette. The `gif` package writes the file.
 """
 
+from __future__ import annotations
+
 import base64
+import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,15 +22,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from descent import checks
 
-__all__ = ["STILL", "Animation", "animate"]
+__all__ = ["STILL", "Animation", "animate", "recolor", "still_number", "still_of"]
 
-# The GIF carries the number of its still in a comment that starts with this.
+# The GIF carries the number of its still in a comment that starts with this; where
+# there are color maps, their corners follow in pixels: left, top, right, bottom.
 STILL = "still="
+_MAP = "map="
 
 # Colors are looked up by their upper 6 bits of red, green and blue.
 _BITS = 6
@@ -151,6 +159,7 @@ def animate(
     """
     if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib figure, got {figure!r}")
+    maps: list[_Box] = []
     try:
         if isinstance(frames, int | np.integer):
             frames = range(checks.integer("frames", frames, at_least=1))
@@ -167,14 +176,157 @@ def animate(
         if checks.integer("colors", colors, at_least=32) > 255:
             raise ValueError(f"colors must be at most 255, got {colors}")
         width, height = FigureCanvasAgg(figure).get_width_height()
-        changes = _film(_Stage(figure, update), frames)
+        changes = _film(map(_Stage(figure, update), frames))
+        maps = _maps(figure)
     finally:
         plt.close(figure)
 
-    palette = _Palette(_samples(changes), colors)
     times = [duration] * len(changes)
     times[0] = max(duration, hold // 20 * 10)
     times[-1] = hold
+    return _develop(changes, times, still, colors, (height, width), maps)
+
+
+def still_number(data: bytes) -> int:
+    """Return which frame of a GIF, counted from 0, its comment names as its still.
+
+    Parameters
+    ----------
+    data : bytes
+        The GIF file.
+
+    Raises
+    ------
+    ValueError
+        If the comment names none: the GIF was not made by `animate`.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        return _read_comment(image)[0]
+
+
+def still_of(data: bytes) -> Image.Image:
+    """Return the frame of a GIF that its comment names as its still.
+
+    Parameters
+    ----------
+    data : bytes
+        The GIF file.
+
+    Raises
+    ------
+    ValueError
+        If the comment names none: the GIF was not made by `animate`.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        still, _ = _read_comment(image)
+        image.seek(still)
+        return image.convert("RGB")
+
+
+def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    """Return a GIF with its colors exchanged everywhere but in color maps.
+
+    Parameters
+    ----------
+    data : bytes
+        The GIF file, made by `animate`.
+    exchange : callable
+        Takes colors, shape (colors, 3), uint8; returns what takes their places,
+        such as `descent.figures.on_dark`.
+
+    Raises
+    ------
+    ValueError
+        If the GIF was not made by `animate`.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        still, maps = _read_comment(image)
+        width, height = image.size
+        times = []
+
+        def frames() -> Iterator[np.ndarray]:
+            for number in range(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                times.append(image.info["duration"])
+                yield np.asarray(image.convert("RGBA")).view("<u4")[..., 0].copy()
+
+        changes = _film(frames())
+    kept = np.zeros((height, width), dtype=bool)
+    for left, top, right, bottom in maps:
+        kept[top:bottom, left:right] = True
+    known: dict[int, int] = {}
+    for change in changes:
+        outside = ~kept.flat[change.where]
+        found, which = np.unique(change.pixels[outside], return_inverse=True)
+        new = [color for color in found.tolist() if color not in known]
+        if new:
+            given = np.array(new, dtype="<u4").view(np.uint8).reshape(-1, 4)
+            given[:, :3] = exchange(given[:, :3])
+            known.update(zip(new, given.view("<u4")[:, 0].tolist(), strict=True))
+        taken = np.array([known[color] for color in found.tolist()], dtype=np.uint32)
+        change.pixels[outside] = taken[which]
+    used = np.unique(np.concatenate([np.unique(change.pixels) for change in changes]))
+    size = min(max(len(used), 32), 255)
+    return _develop(changes, times, still, size, (height, width), maps).data
+
+
+# Left, top, right and bottom of a part of the picture, in pixels.
+_Box = tuple[int, int, int, int]
+
+
+def _maps(figure: Figure) -> list[_Box]:
+    """Return where in a figure there are color maps, and their color bars."""
+    height = figure.bbox.height
+    found = []
+    for ax in figure.axes:
+        shown = [*ax.images, *ax.collections]
+        if any(
+            isinstance(artist, AxesImage | QuadMesh)
+            or (isinstance(artist, ContourSet) and artist.filled)
+            for artist in shown
+        ):
+            box = ax.get_window_extent()
+            found.append(
+                (
+                    max(round(box.x0), 0),
+                    max(round(height - box.y1), 0),
+                    round(box.x1),
+                    round(height - box.y0),
+                )
+            )
+    return found
+
+
+def _comment(still_at: int, maps: Sequence[_Box]) -> str:
+    """Return a GIF's comment: which frame is the still, where color maps are."""
+    boxes = (f" {_MAP}" + ",".join(map(str, box)) for box in maps)
+    return f"{STILL}{still_at}" + "".join(boxes)
+
+
+def _read_comment(image: Image.Image) -> tuple[int, list[_Box]]:
+    """Return what `_comment` was given."""
+    comment = image.info.get("comment", b"").decode()
+    if not comment.startswith(STILL):
+        raise ValueError("data must be a GIF made by descent.animation.animate")
+    still, *boxes = comment.split()
+    maps = []
+    for box in boxes:
+        left, top, right, bottom = map(int, box.removeprefix(_MAP).split(","))
+        maps.append((left, top, right, bottom))
+    return int(still.removeprefix(STILL)), maps
+
+
+def _develop(
+    changes: list[_Change],
+    times: list[int],
+    still: int,
+    colors: int,
+    size: tuple[int, int],
+    maps: Sequence[_Box],
+) -> Animation:
+    """Return the animation of what was filmed: one palette, repeats merged."""
+    height, width = size
+    palette = _Palette(_samples(changes), colors)
     shown = np.full((height, width), _UNCHANGED, dtype=np.uint8)
     deltas: list[np.ndarray] = []  # of each frame of the file, what is new in it
     durations: list[int] = []
@@ -193,7 +345,7 @@ def animate(
         if number == still % len(changes):
             still_frame, still_at = shown.copy(), len(deltas) - 1
     return Animation(
-        data=_encode(deltas, palette, durations, still_at),
+        data=_encode(deltas, palette, durations, _comment(still_at, maps)),
         still=palette.image(still_frame).convert("RGB"),
         still_at=still_at,
         width=width,
@@ -247,12 +399,11 @@ class _Change(NamedTuple):
     pixels: np.ndarray
 
 
-def _film(stage: _Stage, frames: Sequence[int]) -> list[_Change]:
-    """Draw all frames, and keep of each only what changed: most of it never does."""
+def _film(frames: Iterable[np.ndarray]) -> list[_Change]:
+    """Keep of each frame only what changed: most of it never does."""
     changes = []
     before = np.zeros((), dtype=np.uint32)  # transparent, as no drawn pixel is
-    for frame in frames:
-        now = stage(frame)
+    for now in frames:
         where = np.flatnonzero(now != before)
         changes.append(_Change(where, now.flat[where]))
         before = now
@@ -352,13 +503,13 @@ def _colors(bins: np.ndarray) -> np.ndarray:
 
 
 def _encode(
-    deltas: list[np.ndarray], palette: _Palette, durations: list[int], still_at: int
+    deltas: list[np.ndarray], palette: _Palette, durations: list[int], comment: str
 ) -> bytes:
-    """Return the GIF file of the frames; its comment says which one is the still."""
+    """Return the GIF file of the frames."""
     images = [palette.image(delta) for delta in deltas]
     for image in images:
         image.info["transparency"] = _UNCHANGED
-    images[0].info["comment"] = f"{STILL}{still_at}".encode()
+    images[0].info["comment"] = comment.encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "animation.gif"
         gif.save(images, str(path), duration=durations)

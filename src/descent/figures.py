@@ -38,6 +38,7 @@ __all__ = [
     "RATES",
     "SERIES",
     "new_figure",
+    "on_dark",
     "show_landscape",
     "use_style",
 ]
@@ -81,6 +82,45 @@ DARK = {
     RATES[4]: "#ff9d7d",
     RATES[5]: "#f2c14e",
 }
+
+
+def on_dark(colors: np.ndarray) -> np.ndarray:
+    """Return what colors become on a dark page, with all shades between them.
+
+    Edges of lines and letters are blends of two of the book's colors; so is what is
+    drawn half transparent. Each color is read as the blend that comes nearest, and
+    becomes the same blend of the partners.
+
+    Parameters
+    ----------
+    colors : numpy.ndarray
+        Red, green and blue, shape (colors, 3), uint8.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same for a dark page.
+    """
+    given = np.asarray(colors, dtype=float)
+    light, dark = (
+        np.array([[int(name[i : i + 2], 16) for i in (1, 3, 5)] for name in names])
+        for names in (DARK, DARK.values())
+    )
+    best = np.full(len(given), np.inf)
+    found = np.empty_like(given)
+    for i in range(len(light)):
+        for j in range(i):
+            along = light[j] - light[i]
+            share = np.clip((given - light[i]) @ along / (along @ along), 0, 1)[:, None]
+            distance = np.abs(light[i] + share * along - given).sum(axis=1)
+            # A blend with the ground (the first) is far likelier than one of two
+            # colors, which only lie beside each other where lines cross.
+            distance += 0 if j == 0 else 12
+            better = distance < best
+            best[better] = distance[better]
+            found[better] = (dark[i] + share * (dark[j] - dark[i]))[better]
+    return np.rint(found).astype(np.uint8)
+
 
 # (The names of the settings are matplotlib's, and typed there one by one.)
 _STYLE: Any = {

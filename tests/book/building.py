@@ -43,7 +43,7 @@ class SmallBook:
         self.root = root
         self.book = root / "book"
         self.html = self.book / "_build" / "html"
-        for name in ("_ext", "_static"):
+        for name in ("_ext", "_static", "_templates"):
             shutil.copytree(ROOT / "book" / name, self.book / name)
         for name in ("_config.yml", "requirements.txt", "constraints.txt"):
             shutil.copy(ROOT / name, root)

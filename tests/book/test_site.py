@@ -106,19 +106,27 @@ def test_every_figure_has_a_caption_and_an_alternative(pages):
     assert seen >= 25
 
 
-def test_every_animation_has_a_still_and_fits_its_budget(site, pages):
-    gifs = {}
-    for page in pages.values():
-        for picture in page.select("picture.animation"):
-            gifs[picture.img["src"]] = picture.source["srcset"]
-    assert len(gifs) >= 6
-    for moving, still in gifs.items():
-        file = site / moving
-        assert file.stat().st_size <= 700_000, moving
-        with Image.open(file) as gif, Image.open(site / still) as png:
-            assert gif.width >= 1200
-            assert gif.n_frames > 10
-            assert png.size == gif.size
+def test_every_animation_has_stills_and_fits_its_budget(site, pages):
+    films = [film for page in pages.values() for film in page.select(".film")]
+    assert len(films) >= 6
+    for film in films:
+        stills = [image["src"] for image in film.select(".film-screen > img")]
+        assert film.select_one("noscript img")["src"] == film["data-light"]
+        assert film.select_one("noscript source")["srcset"] == stills[0]
+        count = int(film.select_one(".film-scrubber")["max"])
+        grounds = []
+        for moving, still in zip(
+            [film["data-light"], film["data-dark"]], stills, strict=True
+        ):
+            file = site / moving
+            assert file.stat().st_size <= 700_000, moving
+            with Image.open(file) as gif, Image.open(site / still) as png:
+                assert gif.width >= 1200
+                assert gif.n_frames == count > 10
+                assert png.size == gif.size
+                grounds.append(png.convert("L").getpixel((0, 0)))
+        assert grounds[0] > 240
+        assert grounds[1] < 24
 
 
 # --- Anatomy ---------------------------------------------------------------------

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from descent.animation import STILL, animate
-from descent.figures import BLUE, MAP, ORANGE, new_figure
+from descent.animation import STILL, animate, recolor, still_number, still_of
+from descent.figures import BLUE, DARK, GROUND, MAP, ORANGE, new_figure, on_dark
 
 pytestmark = pytest.mark.usefixtures("style")
 
@@ -301,3 +301,40 @@ def test_what_is_no_figure_is_refused_and_no_other_figure_closed():
 def test_an_animation_leaves_no_figure_open():
     animate(*scene(), 2)
     assert plt.get_fignums() == []
+
+
+def test_a_recolored_animation_differs_in_nothing_but_colors():
+    animation = animate(*scene(), 6, still=3, duration=90)
+    dark = recolor(animation.data, on_dark)
+    frames, durations = decoded(animation.data)
+    darks, same_durations = decoded(dark)
+    assert same_durations == durations
+    assert still_number(dark) == still_number(animation.data) == 3
+    assert (np.asarray(still_of(dark)) == darks[3]).all()
+    ground = [int(DARK[GROUND][i : i + 2], 16) for i in (1, 3, 5)]
+    white = (frames == 255).all(axis=-1)
+    # (A GIF's colors have 6 bits.)
+    assert np.abs(darks[white] - ground).max() <= 4
+    assert darks[~white].max(axis=-1).mean() > 80
+
+
+def test_a_color_map_keeps_its_colors_on_a_dark_page():
+    ground = np.linspace(0, 1, 64).reshape(8, 8)
+    animation = animate(*scene(ground=ground, size=(4.0, 3.0)), 4, colors=255)
+    frames, _ = decoded(animation.data)
+    darks, _ = decoded(recolor(animation.data, on_dark))
+    with Image.open(io.BytesIO(animation.data)) as image:
+        box = image.info["comment"].decode().split("map=")[1]
+    left, top, right, bottom = map(int, box.split(","))
+    inside = np.s_[:, top + 2 : bottom - 2, left + 2 : right - 2]
+    assert (right - left) * (bottom - top) > 0.4 * frames[0, ..., 0].size
+    assert np.abs(darks[inside] - frames[inside]).mean() < 3
+    assert darks[:, :3].max() < 32 < 250 < frames[:, :3].min()
+
+
+def test_only_an_animation_of_ours_can_be_recolored():
+    file = io.BytesIO()
+    Image.new("P", (4, 4)).save(file, "GIF")
+    for function in (still_of, still_number, lambda data: recolor(data, on_dark)):
+        with pytest.raises(ValueError, match="made by descent"):
+            function(file.getvalue())

@@ -22,6 +22,7 @@ from descent.figures import (
     RATES,
     SERIES,
     new_figure,
+    on_dark,
     show_landscape,
     use_style,
 )
@@ -277,3 +278,24 @@ def test_lines_take_the_series_colors_in_order():
     _, (ax,) = new_figure()
     lines = [ax.plot([0, 1])[0].get_color() for _ in range(4)]
     assert tuple(lines) == SERIES == (BLUE, ORANGE, figures.GREEN, figures.PURPLE)
+
+
+def rgb(color):
+    return [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def test_on_dark_takes_every_color_to_its_partner():
+    light, dark = ([rgb(color) for color in c] for c in (DARK, DARK.values()))
+    assert on_dark(np.array(light, dtype=np.uint8)).tolist() == dark
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_on_dark_takes_the_edge_of_a_line_to_the_edge_of_its_partner(share):
+    for color in DRAWN:
+        blend, expected = (
+            share * np.array(rgb(one)) + (1 - share) * np.array(rgb(other))
+            for one, other in ((color, GROUND), (DARK[color], DARK[GROUND]))
+        )
+        found = on_dark(np.rint(blend)[None].astype(np.uint8))[0]
+        # Where two colors fade alike either may be taken.
+        assert np.abs(found - expected).max() <= 48, color
