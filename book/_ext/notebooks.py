@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nbformat
+from jupyter_cache import get_cache
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -126,6 +127,20 @@ def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+def _with_outputs(app: Sphinx, notebook: NotebookNode) -> NotebookNode:
+    """Return a chapter's notebook with the outputs that the cache has for it.
+
+    The file that MyST-NB leaves has outputs only if the chapter ran in this build,
+    and none where they came from the cache.
+    """
+    cache = get_cache(app.config["nb_execution_cache_path"])
+    try:
+        _, found = cache.merge_match_into_notebook(notebook)
+    except KeyError:
+        return notebook
+    return found
+
+
 def repository(config: Config) -> tuple[str, str]:
     """Return the repository's URL and branch from the theme's options."""
     options = config["html_theme_options"]
@@ -150,7 +165,7 @@ def _add_buttons(
     if "kernelspec" not in app.env.metadata.get(name, {}) or not executed.exists():
         return
     url, branch = repository(app.config)
-    notebook = nbformat.read(executed, as_version=4)
+    notebook = _with_outputs(app, nbformat.read(executed, as_version=4))
     target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     numbers = glued(executed.with_suffix(".glue.json"))

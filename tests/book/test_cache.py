@@ -27,6 +27,8 @@ def test_what_a_chapter_uses_runs_it_again_and_prose_does_not(small_book):
     assert prose.status == 0
     assert not prose.ran("uses")
     assert "Better prose." in small_book.page("uses")
+    notebook = small_book.html / "notebooks" / "uses.ipynb"
+    assert "found 41 and 7" in notebook.read_text("utf8")
 
     fact = small_book.root / "src" / "descent" / "fact.py"
     fact.write_text("answer = 42\n")
