@@ -18,6 +18,10 @@ export const html = (tag, attributes = {}, ...children) =>
 export const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
 
+// A whole number as an exponent.
+export const raised = (power) =>
+  String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
+
 // A number for a reader: three digits, or as many as asked for.
 export function show(value, digits = 3) {
   if (Number.isNaN(value)) return "not a number";
@@ -26,7 +30,7 @@ export function show(value, digits = 3) {
   let text;
   if (size !== 0 && (size >= 1e5 || size < 1e-4)) {
     const [front, power] = value.toExponential(digits - 1).split("e");
-    text = `${Number(front)} × 10^${Number(power)}`;
+    text = `${Number(front)}\u00a0×\u00a010${raised(Number(power))}`;
   } else if (size >= 10 ** (digits - 1)) text = Math.round(value).toLocaleString("en-US");
   else text = String(Number(value.toPrecision(digits)));
   return text.replace(/-/g, "−");
@@ -173,8 +177,12 @@ export class Shell {
     if (this.output.textContent !== text) this.output.textContent = text;
   }
 
-  // A native slider for a number of the state. `log` spreads it over decades.
-  slider(key, label, { log = false, step, format = show, into = this.controls } = {}) {
+  // A native slider for a number of the state. `log` spreads it over decades; `get` and
+  // `put` are for a number that is not always the state's own.
+  slider(key, label, options = {}) {
+    const { log = false, step, format = show, into = this.controls } = options;
+    const { get = () => this.state[key] } = options;
+    const { put = (value) => this.state.set({ [key]: value }) } = options;
     const { low, high, whole } = this.state.specification[key];
     const there = (value) => (log ? Math.log10(value) : value);
     const back = (at) => {
@@ -188,7 +196,7 @@ export class Shell {
       min: there(low),
       max: there(high),
       step: step ?? (log ? 0.01 : whole ? 1 : (high - low) / 200),
-      oninput: () => this.state.set({ [key]: back(Number(input.value)) }),
+      oninput: () => put(back(Number(input.value))),
     });
     const value = html("output", { for: id, class: "ex-value", "aria-live": "off" });
     const row = html(
@@ -199,10 +207,10 @@ export class Shell {
       input,
     );
     this.bound.push(() => {
-      const at = there(this.state[key]);
+      const at = there(get());
       // A slider of whole exponents would round what it is given.
       if (Math.abs(Number(input.value) - at) > 1e-9) input.value = at;
-      const text = format(this.state[key]);
+      const text = format(get());
       value.textContent = text;
       input.setAttribute("aria-valuetext", text);
     });
@@ -310,8 +318,7 @@ function tickText(value, log) {
   if (size !== 0 && (size >= 1e4 || size < 1e-3)) {
     const power = Math.floor(Math.log10(size) + 1e-9);
     const front = Number((value / 10 ** power).toPrecision(3));
-    const raised = String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
-    return (front === 1 && log ? "" : `${front}·`) + `10${raised}`;
+    return (front === 1 && log ? "" : `${front}·`) + `10${raised(power)}`;
   }
   return String(value).replace("-", "−");
 }
@@ -477,7 +484,7 @@ export class Plot {
 
   // Values of a grid as colors; rows from low y to high, values from 0 to 1 or NaN.
   // They are asked for again only when `key` is another one.
-  heat(key, values, columns, rows, xs, ys) {
+  heat(key, values, columns, rows, xs, ys, attributes = {}) {
     if (this.heated?.key !== key) {
       this.heated = { key, href: picture(values(), columns, rows) };
     }
@@ -490,6 +497,7 @@ export class Plot {
       width: right - left,
       height: bottom - top,
       preserveAspectRatio: "none",
+      ...attributes,
     });
   }
 

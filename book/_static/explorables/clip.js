@@ -96,7 +96,7 @@ function render({ model, el }) {
       if (Number.isNaN(norms[step])) return kept ? "left out" : "not a number";
       if (Number.isNaN(tau)) return "not a number";
       const after = clipped(norms[step], tau);
-      return after === norms[step] ? "as it is" : `× ${show(after / norms[step])}`;
+      return after === norms[step] ? "as it is" : `×\u00a0${show(after / norms[step])}`;
     };
     const [a, b] = [outcome(threshold, true), outcome(moving[step], state.guard)];
     const poisoned = moving.some((tau, t) => Number.isNaN(tau) && t !== step);

@@ -44,8 +44,11 @@ export function line(x, y, cost) {
   const all = x.map((_, i) => i);
   const residual = (theta, i) => theta[0] * x[i] + theta[1] - y[i];
   return {
-    value: (theta, points = all) =>
-      points.reduce((sum, i) => sum + value(residual(theta, i)), 0) / points.length,
+    value: (theta, points = all) => {
+      let sum = 0;
+      for (const i of points) sum += value(residual(theta, i));
+      return sum / points.length;
+    },
     gradient: (theta, points = all) => {
       let [m, b] = [0, 0];
       for (const i of points) {

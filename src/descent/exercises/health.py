@@ -98,7 +98,7 @@ def clinic() -> dict[str, Record]:
     """
     return {
         "bad batches": _train(spoiled=(40, 120), seed=4),
-        "overfitting": _train(points=8, sigma=0.5, seed=38),
+        "overfitting": _train(lr=0.07, points=8, sigma=0.5, seed=38),
         "healthy": _train(lr=0.08, seed=6),
         "not a number": _train(lost=130, seed=5),
         "rate too high": _train(lr=0.3, seed=11),
