@@ -20,8 +20,8 @@ Modules, lowest floor first; each imports only from those above it:
     Music to separate: Bach's chorales, read, played, mixed, split by tune.
 ``spectrogram``, ``metrics``, ``separation``
     Masks on spectrograms, the network that finds them, and how good they are.
-``figures``, ``animation``
-    One style for every figure, one way to make every animation.
+``figures``, ``animation``, ``explorable``
+    One style for every figure, one way to make it move, one to let it be touched.
 ``prose``, ``exercises``
     Numbers handed to the text, and answers checked.
 """

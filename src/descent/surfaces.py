@@ -7,12 +7,32 @@ that appears somewhere in a deep network's landscape, with everything else gone.
 import torch
 from torch import Tensor
 
-__all__ = ["cliff", "ravine"]
+__all__ = ["bowl", "cliff", "ravine", "rosenbrock", "saddle"]
 
 # The cliff's fixed target and the two numbers that turn the reader's two axes
 # into the recurrence's two parameters. See `cliff`.
 _TARGET = 0.7
 _STEPS = 50
+
+
+def bowl(theta: Tensor) -> Tensor:
+    """Return a round bowl, equally steep on all sides.
+
+    ``f(u, v) = (u**2 + v**2) / 2``: curvature 1 in every direction, so that the
+    gradient points straight away from the minimum.
+
+    Parameters
+    ----------
+    theta : torch.Tensor
+        Coordinates (u, v), shape (2,).
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, 0 at the origin.
+    """
+    u, v = theta[0], theta[1]
+    return (u**2 + v**2) / 2
 
 
 def ravine(theta: Tensor) -> Tensor:
@@ -34,6 +54,46 @@ def ravine(theta: Tensor) -> Tensor:
     """
     u, v = theta[0], theta[1]
     return u**2 / 20 + 5 * v**2
+
+
+def saddle(theta: Tensor) -> Tensor:
+    """Return a saddle between two valleys.
+
+    ``f(u, v) = u**2 / 2 + (v**2 - 1)**2 / 4``: seen from the origin the ground
+    rises along u and falls along v, and the gradient there is zero.
+
+    Parameters
+    ----------
+    theta : torch.Tensor
+        Coordinates (u, v), shape (2,).
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, 1/4 at the saddle and 0 at the minima (0, -1) and (0, 1).
+    """
+    u, v = theta[0], theta[1]
+    return u**2 / 2 + (v**2 - 1) ** 2 / 4
+
+
+def rosenbrock(theta: Tensor) -> Tensor:
+    """Return Rosenbrock's banana: a narrow valley that bends (Rosenbrock 1960).
+
+    ``f(u, v) = (1 - u)**2 + 100 (v - u**2)**2``. Into the valley it is easy, along
+    its floor it is far.
+
+    Parameters
+    ----------
+    theta : torch.Tensor
+        Coordinates (u, v), shape (2,).
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, 0 at (1, 1).
+    """
+    u, v = theta[0], theta[1]
+    return (1 - u) ** 2 + 100 * (v - u**2) ** 2
 
 
 def cliff(theta: Tensor) -> Tensor:

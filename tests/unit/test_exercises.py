@@ -149,3 +149,21 @@ def test_expect_compares_words_and_truths(got, correct):
     expect("it", correct, correct)
     with pytest.raises(NotYet):
         expect("it", got, correct)
+
+
+def test_the_clinic_has_runs_of_its_own_for_every_diagnosis():
+    from descent.exercises.health import DIAGNOSES, clinic, patients
+
+    runs = clinic()
+    assert set(runs) == {*DIAGNOSES, "not a number"}
+    for name, run in runs.items():
+        assert len(run) == 200
+        bad = np.isnan(run["training"])
+        assert bad.any() == (name == "not a number")
+        assert not any(
+            np.array_equal(run["training"], patient["training"])
+            for patient in patients().values()
+        )
+    assert runs["overfitting"]["validation"].argmin() < 100
+    assert runs["healthy"]["training"][-1] < 0.1
+    assert runs["dead units"]["grad_norm"][-1] < 1e-3

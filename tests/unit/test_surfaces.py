@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from descent.landscape import axis, gradient_grid
-from descent.surfaces import cliff, ravine
+from descent.surfaces import bowl, cliff, ravine, rosenbrock, saddle
 
 numbers = st.floats(-20, 20)
 
@@ -47,3 +47,20 @@ def test_cliff_is_a_plain_with_a_wall():
     assert norm.max() > 100 * np.median(norm)
     assert norm.max() > 10
     assert (norm > 1).mean() < 0.05  # the wall is thin
+
+
+@given(u=numbers, v=numbers)
+def test_the_toys_are_their_formulas(u, v):
+    theta = point(u, v)
+    assert bowl(theta).item() == pytest.approx((u * u + v * v) / 2)
+    assert saddle(theta).item() == pytest.approx(u * u / 2 + (v * v - 1) ** 2 / 4)
+    assert rosenbrock(theta).item() == pytest.approx(
+        (1 - u) ** 2 + 100 * (v - u * u) ** 2
+    )
+
+
+def test_the_saddle_is_one():
+    curvatures = torch.autograd.functional.hessian(saddle, torch.zeros(2))
+    torch.testing.assert_close(curvatures, torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    assert saddle(point(0.0, 1.0)).item() == saddle(point(0.0, -1.0)).item() == 0
+    assert rosenbrock(point(1.0, 1.0)).item() == 0

@@ -12,7 +12,7 @@ from descent.loss import mean_squared_error
 from descent.seeds import set_seed
 from descent.training import Record
 
-__all__ = ["DIAGNOSES", "check_diagnoses", "check_gradient_norm", "patients"]
+__all__ = ["DIAGNOSES", "check_diagnoses", "check_gradient_norm", "clinic", "patients"]
 
 # What can be found, and a hint at where to look for a reader who took one wrong.
 _HINTS = {
@@ -86,12 +86,34 @@ def patients() -> dict[str, Record]:
     return {name: case() for name, (_, case) in _CASES.items()}
 
 
+def clinic() -> dict[str, Record]:
+    """Train the network of `patients` seven times more, for the book's clinic.
+
+    Returns
+    -------
+    dict of str to descent.training.Record
+        One run for each of the diagnoses of `patients`, and one, "not a number",
+        that meets a target which is not one. Columns as for `patients`. No run is
+        one of those.
+    """
+    return {
+        "bad batches": _train(spoiled=(40, 120), seed=4),
+        "overfitting": _train(lr=0.07, points=8, sigma=0.5, seed=38),
+        "healthy": _train(lr=0.08, seed=6),
+        "not a number": _train(lost=130, seed=5),
+        "rate too high": _train(lr=0.3, seed=11),
+        "dead units": _train(bias=-6.0, seed=7),
+        "rate too low": _train(lr=0.002, seed=8),
+    }
+
+
 def _train(
     lr: float = 0.1,
     points: int = 60,
     sigma: float = 0.2,
     bias: float | None = None,
     spoiled: tuple[int, ...] = (),
+    lost: int | None = None,
     seed: int = 3,
 ) -> Record:
     """Train the network once; every argument has its healthy value as default."""
@@ -106,6 +128,8 @@ def _train(
     record = Record()
     for step in range(_STEPS):
         target = 10 * y if step in spoiled else y
+        if step == lost:  # one target of one batch is not a number
+            target = torch.cat([target[1:], torch.full((1, 1), torch.nan)])
         optimizer.zero_grad()
         loss = mean_squared_error(network(x), target)
         loss.backward()

@@ -1,0 +1,140 @@
+"""Figures to touch: the still of a cell, and beside it what brings it to life.
+
+A cell that ends in `descent.explorable.explorable` leaves an SVG with data inside.
+Here the data move into an element of their own after the figure's picture, and the
+page gets one small script that loads the rest when a reader comes near. The sources
+in ``_static/explorables`` are ES modules; the site also has them in one classic
+script, because browsers refuse to load modules from the disk.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+FOLDER = "explorables"
+
+_CARRIED = re.compile(
+    r'<metadata id="explorable" class="([a-z-]+)">(.*?)</metadata>', re.DOTALL
+)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
+
+
+def bundle(sources: dict[str, str]) -> str:
+    """Return ES modules as one classic script.
+
+    The script sets ``window.descentExplorables`` to the default exports, by module.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        The modules by name, without their ending.
+
+    Raises
+    ------
+    ValueError
+        If a module imports or exports in a way that is not understood, or imports
+        one that is missing or that imports it in turn.
+    """
+    done: dict[str, str] = {}
+    under_way: list[str] = []
+
+    def add(name: str) -> None:
+        if name in done:
+            return
+        if name not in sources or name in under_way:
+            raise ValueError(f"{name}.js is imported, but missing or in a circle")
+        under_way.append(name)
+        text = sources[name]
+        for _, other in _IMPORT.findall(text):
+            add(other)
+        exported = _EXPORT.findall(text)
+        text = _IMPORT.sub(r"const {\1} = modules['\2'];\n", text)
+        text, defaults = _DEFAULT.subn("const main = ", _EXPORT.sub("", text))
+        left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
+        if left:
+            raise ValueError(f"{name}.js: not understood: {left[0]}")
+        names = ", ".join([*exported, *["main"] * defaults])
+        done[name] = (
+            f"modules['{name}'] = (() => {{\n{text}return {{ {names} }};\n}})();\n"
+        )
+
+    for name in sorted(sources):
+        add(name)
+    mains = ", ".join(
+        f"'{name}': modules['{name}'].main"
+        for name in sorted(sources)
+        if _DEFAULT.search(sources[name])
+    )
+    return (
+        '"use strict";\n(() => {\nconst modules = {};\n'
+        + "".join(done.values())
+        + f"window.descentExplorables = {{ {mains} }};\n}})();\n"
+    )
+
+
+def modules(folder: Path) -> dict[str, str]:
+    """Return the ES modules of a folder by name: all but the classic script."""
+    return {
+        path.stem: path.read_text("utf8")
+        for path in sorted(folder.glob("*.js"))
+        if path.stem != "load"
+    }
+
+
+def _take_out(app: Sphinx, doctree: nodes.document) -> None:
+    """Take the data out of every still that carries some, and put them after it."""
+    for image in list(doctree.findall(nodes.image)):
+        uri: str = image["uri"]
+        if "jupyter_execute" not in uri or not uri.endswith(".svg"):
+            continue
+        path = Path(app.env.relfn2path(uri, app.env.docname)[1])
+        svg = path.read_text("utf8")
+        found = _CARRIED.search(svg)
+        if found is None:
+            continue
+        # Beside the file, not in its place: MyST-NB writes a file only once.
+        still = path.with_name(f"{path.stem}-still.svg")
+        still.write_text(_CARRIED.sub("", svg), "utf8")
+        image["uri"] = str(Path(uri).with_name(still.name))
+        box = (
+            f'<div class="explorable" data-explorable="{found[1]}">'
+            f'<script type="application/json">{found[2]}</script></div>'
+        )
+        image.parent.insert(
+            image.parent.index(image) + 1, nodes.raw(box, box, format="html")
+        )
+
+
+def _load(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add the script and the style to a page that has something to touch."""
+    if doctree is not None and any(
+        'class="explorable"' in node.astext() for node in doctree.findall(nodes.raw)
+    ):
+        app.add_js_file(f"{FOLDER}/load.js", loading_method="defer")
+        app.add_css_file(f"{FOLDER}/explorables.css")
+
+
+def _write(app: Sphinx, failure: Exception | None) -> None:
+    """Write the classic script."""
+    source = Path(app.srcdir) / "_static" / FOLDER
+    if failure is None and app.builder.format == "html" and source.exists():
+        target = Path(app.outdir) / "_static" / FOLDER
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "bundle.js").write_text(bundle(modules(source)), "utf8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx, before the extension that pairs pictures, at 400."""
+    app.connect("doctree-read", _take_out, priority=390)
+    app.connect("html-page-context", _load)
+    app.connect("build-finished", _write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,643 @@
+// What all explorables share: elements, state in the address, controls, and plots
+// with axes, drawn as SVG in colors of the style sheet.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+export const html = (tag, attributes = {}, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+
+export const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
+
+// A whole number as an exponent.
+export const raised = (power) =>
+  String(power).replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻");
+
+// A number for a reader: three digits, or as many as asked for.
+export function show(value, digits = 3) {
+  if (Number.isNaN(value)) return "not a number";
+  if (!Number.isFinite(value)) return value > 0 ? "infinity" : "minus infinity";
+  const size = Math.abs(value);
+  let text;
+  if (size !== 0 && (size >= 1e5 || size < 1e-4)) {
+    const [front, power] = value.toExponential(digits - 1).split("e");
+    text = `${Number(front)}\u00a0×\u00a010${raised(Number(power))}`;
+  } else if (size >= 10 ** (digits - 1)) text = Math.round(value).toLocaleString("en-US");
+  else text = String(Number(value.toPrecision(digits)));
+  return text.replace(/-/g, "−");
+}
+
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+export const wantsLessMotion = () =>
+  matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// --- State -----------------------------------------------------------------------
+
+// Values with limits, kept in the page's address as `?name.key=value` unless they are
+// the initial ones. A specification is {initial, low, high, whole} for a number,
+// {initial, choices} for a word, {initial: true or false} for a switch.
+export class State {
+  constructor(name, specification) {
+    this.name = name;
+    this.specification = specification;
+    this.listener = () => {};
+    this.read();
+    addEventListener("popstate", () => {
+      this.read();
+      this.listener();
+    });
+  }
+
+  initial(key) {
+    return this.specification[key].initial;
+  }
+
+  // Take a value for a key; say what was wrong with it, if anything was.
+  take(key, raw) {
+    const { initial, low, high, whole, choices, label = key } = this.specification[key];
+    if (typeof initial === "boolean") {
+      this[key] = raw === true || raw === "1" || raw === "true";
+      return null;
+    }
+    if (choices) {
+      const known = choices.includes(raw);
+      this[key] = known ? raw : initial;
+      return known ? null : `“${raw}” is no ${label}; it is ${initial}.`;
+    }
+    const number = typeof raw === "string" && !raw.trim() ? NaN : Number(raw);
+    if (Number.isNaN(number)) {
+      this[key] = initial;
+      return `“${raw}” is no number for ${label}; it is ${show(initial)}.`;
+    }
+    const inside = clamp(whole ? Math.round(number) : number, low, high);
+    this[key] = inside;
+    if (number >= low && number <= high) return null;
+    const side = number < low ? "below" : "above";
+    return `${show(number)} for ${label} is ${side} what this figure shows; it is ${show(inside)}.`;
+  }
+
+  read() {
+    const asked = new URLSearchParams(location.search);
+    const said = Object.keys(this.specification).map((key) => {
+      const raw = asked.get(`${this.name}.${key}`);
+      return this.take(key, raw === null ? this.initial(key) : raw);
+    });
+    this.note = said.filter(Boolean).join(" ");
+  }
+
+  set(changes) {
+    this.note = Object.entries(changes)
+      .map(([key, value]) => this.take(key, value))
+      .filter(Boolean)
+      .join(" ");
+    this.write();
+    this.listener();
+  }
+
+  reset() {
+    for (const key of Object.keys(this.specification)) this[key] = this.initial(key);
+    this.note = "";
+    this.write();
+    this.listener();
+  }
+
+  // Browsers allow an address to change only so often.
+  write() {
+    this.due ??= setTimeout(() => {
+      this.due = undefined;
+      const url = new URL(location.href);
+      for (const key of Object.keys(this.specification)) {
+        const [name, value] = [`${this.name}.${key}`, this[key]];
+        if (value === this.initial(key)) url.searchParams.delete(name);
+        else if (typeof value === "boolean") url.searchParams.set(name, value ? "1" : "0");
+        else url.searchParams.set(name, typeof value === "number" ? Number(value.toPrecision(6)) : value);
+      }
+      try {
+        if (url.href !== location.href) history.replaceState(history.state, "", url);
+      } catch {
+        // A page from the disk has no address of its own.
+      }
+    }, 300);
+  }
+}
+
+// --- The shell -------------------------------------------------------------------
+
+let counted = 0;
+
+// The frame around one explorable: controls, plots, buttons, and what it says.
+export class Shell {
+  constructor(el, state, draw) {
+    this.state = state;
+    this.id = `explorable-${(counted += 1)}`;
+    this.controls = html("div", { class: "ex-controls" });
+    this.plots = html("div", { class: "ex-plots" });
+    this.buttons = html("div", { class: "ex-buttons" });
+    this.output = html("output", { class: "ex-say", "aria-live": "polite" });
+    this.bound = [];
+    this.draw = draw;
+    el.append(this.plots, this.controls, this.buttons, this.output);
+    state.listener = () => this.refresh();
+    new ResizeObserver(() => {
+      if (this.plots.clientWidth !== this.drawn) this.refresh();
+    }).observe(this.plots);
+  }
+
+  // Draw soon: once for many changes.
+  refresh() {
+    this.waiting ??= requestAnimationFrame(() => {
+      this.waiting = undefined;
+      this.now();
+    });
+  }
+
+  now() {
+    this.drawn = this.plots.clientWidth;
+    for (const update of this.bound) update();
+    let said;
+    try {
+      said = this.draw();
+    } catch (error) {
+      said = `Something went wrong here (${error.message}). Reset brings the figure back.`;
+    }
+    this.say([this.state.note, said].filter(Boolean).join(" "));
+  }
+
+  say(text) {
+    if (this.output.textContent !== text) this.output.textContent = text;
+  }
+
+  // A native slider for a number of the state. `log` spreads it over decades; `get` and
+  // `put` are for a number that is not always the state's own.
+  slider(key, label, options = {}) {
+    const { log = false, step, format = show, into = this.controls } = options;
+    const { get = () => this.state[key] } = options;
+    const { put = (value) => this.state.set({ [key]: value }) } = options;
+    const { low, high, whole } = this.state.specification[key];
+    const there = (value) => (log ? Math.log10(value) : value);
+    const back = (at) => {
+      const value = log ? Number((10 ** at).toPrecision(3)) : at;
+      return clamp(whole ? Math.round(value) : value, low, high);
+    };
+    const id = `${this.id}-${key}`;
+    const input = html("input", {
+      type: "range",
+      id,
+      min: there(low),
+      max: there(high),
+      step: step ?? (log ? 0.01 : whole ? 1 : (high - low) / 200),
+      oninput: () => put(back(Number(input.value))),
+    });
+    const value = html("output", { for: id, class: "ex-value", "aria-live": "off" });
+    const row = html(
+      "div",
+      { class: "ex-control" },
+      html("label", { for: id }, label),
+      value,
+      input,
+    );
+    this.bound.push(() => {
+      const at = there(get());
+      // A slider of whole exponents would round what it is given.
+      if (Math.abs(Number(input.value) - at) > 1e-9) input.value = at;
+      const text = format(get());
+      value.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+    });
+    into.append(row);
+    return { row, input };
+  }
+
+  choice(key, label, options, { into = this.controls } = {}) {
+    const id = `${this.id}-${key}`;
+    const select = html(
+      "select",
+      { id, onchange: () => this.state.set({ [key]: select.value }) },
+      ...options.map(([value, text]) => html("option", { value }, text)),
+    );
+    const row = html("div", { class: "ex-control" }, html("label", { for: id }, label), select);
+    this.bound.push(() => (select.value = this.state[key]));
+    into.append(row);
+    return { row, select };
+  }
+
+  check(key, label, { into = this.controls } = {}) {
+    const id = `${this.id}-${key}`;
+    const input = html("input", {
+      type: "checkbox",
+      id,
+      onchange: () => this.state.set({ [key]: input.checked }),
+    });
+    const row = html("div", { class: "ex-check" }, input, html("label", { for: id }, label));
+    this.bound.push(() => (input.checked = this.state[key]));
+    into.append(row);
+    return { row, input };
+  }
+
+  button(text, act, { into = this.buttons } = {}) {
+    const button = html("button", { type: "button", onclick: act }, text);
+    into.append(button);
+    return button;
+  }
+
+  resetButton(before = () => {}) {
+    return this.button("Reset", () => {
+      before();
+      this.state.reset();
+    });
+  }
+
+  // A button that runs and pauses. `advance` makes one move and returns whether there
+  // is another; `finish` makes all that are left at once, for less motion.
+  runButton(text, advance, finish, pause = 40) {
+    let timer;
+    const stop = () => {
+      clearTimeout(timer);
+      timer = undefined;
+      button.textContent = text;
+      this.output.setAttribute("aria-live", "polite");
+    };
+    const go = () => {
+      timer = setTimeout(() => (advance() ? go() : stop()), pause);
+    };
+    const button = this.button(text, () => {
+      if (timer !== undefined) stop();
+      else if (wantsLessMotion()) finish();
+      else {
+        // What changes twenty times a second is not for reading aloud.
+        this.output.setAttribute("aria-live", "off");
+        button.textContent = "Pause";
+        go();
+      }
+    });
+    return { button, stop };
+  }
+}
+
+// --- Plots -----------------------------------------------------------------------
+
+// Nice places for ticks.
+export function ticks(low, high, count = 5) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((nice) => nice * power >= rough) * power;
+  const found = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k += 1) {
+    found.push(Number((k * step).toPrecision(12)));
+  }
+  return found;
+}
+
+export function logTicks(low, high) {
+  const found = [];
+  const first = Math.floor(Math.log10(low));
+  const last = Math.ceil(Math.log10(high));
+  const every = Math.ceil((last - first) / 7);
+  const nice = last - first <= 2 ? [1, 2, 5] : [1];
+  for (let power = first; power <= last; power += every) {
+    for (const front of nice) {
+      const value = Number(`${front}e${power}`);
+      if (value >= low * 0.999 && value <= high * 1.001) found.push(value);
+    }
+  }
+  return found;
+}
+
+function tickText(value, log) {
+  const size = Math.abs(value);
+  if (size !== 0 && (size >= 1e4 || size < 1e-3)) {
+    const power = Math.floor(Math.log10(size) + 1e-9);
+    const front = Number((value / 10 ** power).toPrecision(3));
+    return (front === 1 && log ? "" : `${front}·`) + `10${raised(power)}`;
+  }
+  return String(value).replace("-", "−");
+}
+
+const MARGIN = { left: 52, right: 10, top: 26, bottom: 42 };
+
+// One pair of axes. `frame` sets the limits and clears the marks; marks are then drawn
+// in the coordinates of the data. Handles stay, so that they keep the focus.
+export class Plot {
+  constructor(parent, { title = "", label, x, y, height = 300, logX = false, logY = false }) {
+    Object.assign(this, { title, x, y, height, logX, logY });
+    this.clip = `clip-${(counted += 1)}`;
+    this.clipRect = svg("rect");
+    this.back = svg("g");
+    this.marks = svg("g", { "clip-path": `url(#${this.clip})` });
+    this.notes = svg("g");
+    this.hold = svg("g");
+    this.picture = svg(
+      "g",
+      { role: "img", "aria-label": label ?? title },
+      this.back,
+      this.marks,
+      this.notes,
+    );
+    this.root = svg(
+      "svg",
+      { class: "ex-plot" },
+      svg("defs", {}, svg("clipPath", { id: this.clip }, this.clipRect)),
+      this.picture,
+      this.hold,
+    );
+    this.handles = [];
+    this.box = html("div", { class: "ex-plot-box" }, this.root);
+    parent.append(this.box);
+  }
+
+  frame(xs, ys, { title = this.title, x = this.x, y = this.y, height = this.height } = {}) {
+    const width = Math.max(200, this.box.clientWidth || 320);
+    Object.assign(this, { width, limits: { xs, ys } });
+    this.inner = {
+      left: MARGIN.left,
+      right: width - MARGIN.right,
+      top: MARGIN.top,
+      bottom: height - MARGIN.bottom,
+    };
+    const { left, right, top, bottom } = this.inner;
+    fill(this.root, { viewBox: `0 0 ${width} ${height}`, width, height }, []);
+    const box = { x: left, y: top, width: right - left, height: bottom - top };
+    fill(this.clipRect, box, []);
+    this.marks.replaceChildren();
+    this.notes.replaceChildren();
+    this.surface = svg("rect", { ...box, class: "ex-ground" });
+    const lines = [];
+    const words = [];
+    for (const value of this.logX ? logTicks(...xs) : ticks(...xs, (right - left) / 75)) {
+      const at = this.px(value);
+      lines.push(svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "ex-grid" }));
+      words.push(svg("text", { x: at, y: bottom + 17, class: "ex-tick" }, tickText(value, this.logX)));
+    }
+    for (const value of this.logY ? logTicks(...ys) : ticks(...ys, (bottom - top) / 45)) {
+      const at = this.py(value);
+      lines.push(svg("line", { x1: left, x2: right, y1: at, y2: at, class: "ex-grid" }));
+      words.push(svg("text", { x: left - 6, y: at + 4, class: "ex-tick ex-end" }, tickText(value, this.logY)));
+    }
+    words.push(
+      svg("text", { x: left, y: 16, class: "ex-title" }, title),
+      svg("text", { x: (left + right) / 2, y: height - 6, class: "ex-name" }, x),
+      svg(
+        "text",
+        { transform: `translate(13 ${(top + bottom) / 2}) rotate(-90)`, class: "ex-name" },
+        y,
+      ),
+    );
+    this.back.replaceChildren(this.surface, ...lines, ...words);
+  }
+
+  px(x) {
+    const { xs } = this.limits;
+    const share = this.logX
+      ? Math.log(x / xs[0]) / Math.log(xs[1] / xs[0])
+      : (x - xs[0]) / (xs[1] - xs[0]);
+    return clamp(this.inner.left + share * (this.inner.right - this.inner.left), -1e4, 1e4);
+  }
+
+  py(y) {
+    const { ys } = this.limits;
+    const share = this.logY
+      ? Math.log(y / ys[0]) / Math.log(ys[1] / ys[0])
+      : (y - ys[0]) / (ys[1] - ys[0]);
+    return clamp(this.inner.bottom - share * (this.inner.bottom - this.inner.top), -1e4, 1e4);
+  }
+
+  // Where a pointer is, in the coordinates of the data.
+  at(event) {
+    const box = this.root.getBoundingClientRect();
+    const h = ((event.clientX - box.left) * this.width) / box.width;
+    const v = event.clientY - box.top;
+    const { left, right, top, bottom } = this.inner;
+    const [sx, sy] = [(h - left) / (right - left), (bottom - v) / (bottom - top)];
+    const { xs, ys } = this.limits;
+    const mix = ([low, high], s, log) =>
+      log ? low * (high / low) ** s : low + s * (high - low);
+    return [mix(xs, sx, this.logX), mix(ys, sy, this.logY)];
+  }
+
+  line(points, attributes = {}) {
+    let pen = "M";
+    let d = "";
+    for (const [x, y] of points) {
+      const [h, v] = [this.px(x), this.py(y)];
+      if (Number.isFinite(h) && Number.isFinite(v)) {
+        d += `${pen}${h.toFixed(1)} ${v.toFixed(1)}`;
+        pen = "L";
+      } else pen = "M";
+    }
+    return this.mark("path", { d, fill: "none", class: "ex-line", ...attributes });
+  }
+
+  dots(points, size, attributes = {}) {
+    let d = "";
+    for (const [x, y] of points) {
+      const [h, v] = [this.px(x), this.py(y)];
+      if (Number.isFinite(h) && Number.isFinite(v)) d += `M${h.toFixed(1)} ${v.toFixed(1)}h0`;
+    }
+    return this.mark("path", { d, fill: "none", "stroke-linecap": "round", "stroke-width": size, ...attributes });
+  }
+
+  cross([x, y], attributes = {}) {
+    const [h, v] = [this.px(x), this.py(y)];
+    const d = `M${h - 6} ${v - 6}l12 12m0 -12l-12 12`;
+    return this.mark("path", { d, fill: "none", "stroke-width": 2, ...attributes });
+  }
+
+  bar(x0, x1, y0, y1, attributes = {}) {
+    const [a, b] = [this.px(x0), this.px(x1)];
+    const [top, bottom] = [this.py(y1), this.py(y0)];
+    return this.mark("rect", {
+      x: Math.min(a, b),
+      y: top,
+      width: Math.abs(b - a),
+      height: Math.max(0, bottom - top),
+      ...attributes,
+    });
+  }
+
+  arrow([x0, y0], [x1, y1], attributes = {}) {
+    const [a, b, c, d] = [this.px(x0), this.py(y0), this.px(x1), this.py(y1)];
+    const length = Math.hypot(c - a, d - b);
+    if (!(length > 0.5)) return undefined;
+    const [h, v] = [(c - a) / length, (d - b) / length];
+    const head = Math.min(9, length);
+    const wing = (side) =>
+      `M${c} ${d}L${c - head * (h * 0.87 + side * v * 0.5)} ${d - head * (v * 0.87 - side * h * 0.5)}`;
+    const path = `M${a} ${b}L${c} ${d}${wing(1)}${wing(-1)}`;
+    return this.mark("path", { d: path, fill: "none", class: "ex-line", ...attributes });
+  }
+
+  text(x, y, words, attributes = {}) {
+    const element = svg("text", { x: this.px(x), y: this.py(y), class: "ex-note", ...attributes }, words);
+    this.notes.append(element);
+    return element;
+  }
+
+  // Values of a grid as colors; rows from low y to high, values from 0 to 1 or NaN.
+  // They are asked for again only when `key` is another one.
+  heat(key, values, columns, rows, xs, ys, attributes = {}) {
+    if (this.heated?.key !== key) {
+      this.heated = { key, href: picture(values(), columns, rows) };
+    }
+    const [left, right] = xs.map((x) => this.px(x));
+    const [bottom, top] = ys.map((y) => this.py(y));
+    return this.mark("image", {
+      href: this.heated.href,
+      x: left,
+      y: top,
+      width: right - left,
+      height: bottom - top,
+      preserveAspectRatio: "none",
+      ...attributes,
+    });
+  }
+
+  mark(tag, attributes) {
+    const element = svg(tag, attributes);
+    this.marks.append(element);
+    return element;
+  }
+
+  // Something to take hold of: by pointer, by finger, by arrow keys. `move` gets the
+  // new place; `along` says which coordinates are free.
+  handle({ label, move, along = "both", end = () => {} }) {
+    const ring = svg("circle", { r: 8, class: "ex-ring" });
+    const grip = svg(
+      "g",
+      {
+        class: "ex-handle",
+        tabindex: 0,
+        role: "slider",
+        "aria-label": label,
+        "aria-orientation": along === "y" ? "vertical" : "horizontal",
+      },
+      svg("circle", { r: 22, class: "ex-reach" }),
+      ring,
+    );
+    const handle = { grip, x: 0, y: 0 };
+    const go = (x, y) => {
+      const [xs, ys] = [this.limits.xs, this.limits.ys];
+      move(
+        along === "y" ? handle.x : clamp(x, ...xs),
+        along === "x" ? handle.y : clamp(y, ...ys),
+      );
+    };
+    drag(grip, (event) => go(...this.at(event)), end);
+    grip.addEventListener("keydown", (event) => {
+      const part = event.shiftKey ? 400 : 50;
+      const { xs, ys } = this.limits;
+      const across = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0;
+      const up = { ArrowDown: -1, ArrowUp: 1 }[event.key] ?? 0;
+      if (!across && !up) return;
+      event.preventDefault();
+      go(handle.x + (across * (xs[1] - xs[0])) / part, handle.y + (up * (ys[1] - ys[0])) / part);
+      end();
+    });
+    handle.place = (x, y, text) => {
+      Object.assign(handle, { x, y });
+      const [h, v] = [this.px(x), this.py(y)];
+      grip.setAttribute("transform", `translate(${h} ${v})`);
+      const [value, limits] = along === "y" ? [y, this.limits.ys] : [x, this.limits.xs];
+      fill(
+        grip,
+        {
+          "aria-valuemin": limits[0],
+          "aria-valuemax": limits[1],
+          "aria-valuenow": value,
+          "aria-valuetext": text,
+        },
+        [],
+      );
+    };
+    this.hold.append(grip);
+    return handle;
+  }
+
+  // A click or a tap anywhere between the axes.
+  onPoint(act) {
+    this.picture.addEventListener("click", (event) => {
+      const [x, y] = this.at(event);
+      const { xs, ys } = this.limits;
+      if (x >= xs[0] && x <= xs[1] && y >= ys[0] && y <= ys[1]) act(x, y);
+    });
+    this.picture.classList.add("ex-target");
+  }
+}
+
+function picture(shades, columns, rows) {
+  const canvas = html("canvas", { width: columns, height: rows });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, rows);
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) {
+      const shade = shades[row * columns + column];
+      const start = 4 * ((rows - 1 - row) * columns + column);
+      if (!Number.isNaN(shade)) image.data.set([...viridis(shade), 255], start);
+    }
+  }
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}
+
+// Follow a pointer from where it takes hold to where it lets go.
+export function drag(element, move, end = () => {}) {
+  element.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    event.preventDefault();
+    element.focus({ preventScroll: true });
+    element.setPointerCapture(event.pointerId);
+    const stop = () => {
+      element.removeEventListener("pointermove", move);
+      element.removeEventListener("pointerup", stop);
+      element.removeEventListener("pointercancel", stop);
+      end();
+    };
+    element.addEventListener("pointermove", move);
+    element.addEventListener("pointerup", stop);
+    element.addEventListener("pointercancel", stop);
+  });
+}
+
+// Eleven colors of matplotlib's viridis, and what lies between them.
+const VIRIDIS = [
+  0x440154, 0x482475, 0x414487, 0x355f8d, 0x2a788e, 0x21918c, 0x22a884, 0x44bf70,
+  0x7ad151, 0xbddf26, 0xfde725,
+].map((color) => [color >> 16, (color >> 8) & 255, color & 255]);
+
+export function viridis(shade) {
+  const at = clamp(shade, 0, 1) * (VIRIDIS.length - 1);
+  const below = Math.min(Math.floor(at), VIRIDIS.length - 2);
+  return VIRIDIS[below].map((low, i) => Math.round(low + (at - below) * (VIRIDIS[below + 1][i] - low)));
+}
+
+// A landscape over a grid as shades from 0 to 1, by the logarithm above the lowest.
+export function shades(landscape, xs, ys, columns, rows, floor = 1e-3) {
+  const found = new Float64Array(columns * rows);
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) {
+      found[row * columns + column] = landscape.value([
+        xs[0] + ((column + 0.5) / columns) * (xs[1] - xs[0]),
+        ys[0] + ((row + 0.5) / rows) * (ys[1] - ys[0]),
+      ]);
+    }
+  }
+  return shade(found, floor);
+}
+
+export function shade(values, floor = 1e-3) {
+  const finite = values.filter(Number.isFinite);
+  const high = finite.reduce((a, b) => Math.max(a, b), -Infinity);
+  const low = Math.max(finite.reduce((a, b) => Math.min(a, b), Infinity), high * floor);
+  return values.map((v) =>
+    Number.isNaN(v) ? NaN : Math.log(Math.max(v, low) / low) / Math.log(high / low || 2),
+  );
+}

@@ -1,0 +1,425 @@
+"""Explorables compute what PyTorch and NumPy compute.
+
+The update rules, landscapes and percentiles are modules without a page. They are
+loaded into one, and many cases are computed in one go.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from playwright.sync_api import Browser
+from visiting import ROOT
+
+from descent import figures, loss, surfaces
+from descent.line import draw_line
+from descent.seeds import set_seed
+
+MODULES = ROOT / "book" / "_static" / "explorables"
+HOST = "http://modules.test"
+
+Call = Callable[..., Any]
+
+
+def settings(max_examples: int) -> hypothesis_settings:
+    """Return settings without shrinking, which would take minutes here."""
+    return hypothesis_settings(max_examples=max_examples, phases=[Phase.generate])
+
+
+@pytest.fixture(scope="module")
+def call(browser: Browser) -> Iterator[Call]:
+    """Return a function that runs an arrow function of the modules on an argument."""
+    page = browser.new_page()
+
+    def answer(route: Any) -> None:
+        name = route.request.url.rsplit("/", 1)[1]
+        if not name:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+        else:
+            text = (MODULES / name).read_text("utf8")
+            route.fulfill(body=text, content_type="text/javascript")
+
+    page.route(f"{HOST}/**", answer)
+    page.goto(f"{HOST}/")
+    page.evaluate(
+        """async names => {
+        window.all = {};
+        for (const name of names)
+            Object.assign(window.all, await import(`/${name}.js`));
+    }""",
+        ["rules", "landscapes", "percentile"],
+    )
+
+    def run(code: str, argument: Any) -> Any:
+        # Through JSON, since the driver's own protocol is slow with long arrays.
+        found = page.evaluate(
+            f"text => JSON.stringify(({code})(JSON.parse(text), window.all),"
+            " (key, value) => typeof value === 'number' && !Number.isFinite(value)"
+            " ? String(value) : value)",
+            json.dumps(argument).replace("Infinity", "1e999"),
+        )
+        return json.loads(found)
+
+    yield run
+    page.context.close()
+
+
+# --- Percentiles ---------------------------------------------------------------------
+
+norm_lists = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=60)
+percents = st.one_of(st.sampled_from([0, 10, 50, 90, 100]), st.floats(0, 100))
+
+
+def numbers(values: list[Any]) -> np.ndarray:
+    """Return an array from numbers and the words NaN and Infinity."""
+    return np.array([float(value) for value in values])
+
+
+@settings(max_examples=20)
+@given(cases=st.lists(st.tuples(norm_lists, percents), min_size=20, max_size=20))
+def test_percentiles_are_numpys_bit_for_bit(call: Call, cases):
+    found = call(
+        "(cases, { percentile }) => cases.map(([norms, p]) =>"
+        " percentile(norms.sort((a, b) => a - b), p))",
+        cases,
+    )
+    assert found == [np.percentile(norms, p) for norms, p in cases]
+
+
+@settings(max_examples=15)
+@given(
+    cases=st.lists(
+        st.tuples(norm_lists, percents, st.integers(1, 70)), min_size=10, max_size=10
+    )
+)
+def test_autoclip_is_the_percentile_of_the_window(call: Call, cases):
+    found = call(
+        "(cases, { autoclip }) => cases.map(([norms, p, window]) =>"
+        " autoclip(norms, p, window))",
+        cases,
+    )
+    for (norms, p, window), thresholds in zip(cases, found, strict=True):
+        wanted = [
+            np.percentile(norms[max(0, end - window) : end], p)
+            for end in range(1, len(norms) + 1)
+        ]
+        assert thresholds == wanted
+
+
+def test_a_nan_is_left_out_of_the_history_or_poisons_it(call: Call):
+    norms = [1.0, 2.0, "NaN", 3.0, 4.0, 5.0]
+    guarded, poisoned, within, part = call(
+        """(norms, { autoclip, unguarded, share }) => {
+            norms = norms.map(Number);
+            return [autoclip(norms, 50), unguarded(norms, 50),
+                unguarded(norms, 50, 2), [share(norms, norms.map(() => 2))]];
+        }""",
+        norms,
+    )
+    np.testing.assert_equal(numbers(guarded), [1, 1.5, np.nan, 2, 2.5, 3])
+    np.testing.assert_equal(numbers(poisoned), [1, 1.5, *[np.nan] * 4])
+    np.testing.assert_equal(numbers(within), [1, 1.5, np.nan, np.nan, 3.5, 4.5])
+    assert part == [60]
+
+
+# --- Landscapes ----------------------------------------------------------------------
+
+COSTS = {
+    "absolute": loss.mean_absolute_error,
+    "squared": loss.mean_squared_error,
+    "huber": loss.huber_error,
+}
+SURFACES = ("bowl", "ravine", "saddle", "rosenbrock")
+LANDSCAPES = (*SURFACES, *COSTS)
+
+
+@cache
+def line_data() -> tuple[list[float], list[float]]:
+    """Return the book's data as the page gets them."""
+    data = draw_line(set_seed(0))
+    return [
+        [float(str(value)) for value in column.flatten().numpy()]
+        for column in (data.x, data.y)
+    ]
+
+
+def oracle(name: str, theta: torch.Tensor, order: int = 1) -> torch.Tensor:
+    """Return the loss of a landscape, float64; `order` -1 adds it up backward."""
+    if name in SURFACES:
+        return getattr(surfaces, name)(theta)
+    x, y = (torch.tensor(c[::order], dtype=torch.float64) for c in line_data())
+    return COSTS[name](theta[0] * x + theta[1], y)
+
+
+# In the page: the landscape of a name.
+LANDSCAPE = """const landscape = name => all.surface(name)
+    ?? all.line(argument.x, argument.y, name);"""
+
+
+def with_line(**more: Any) -> dict[str, Any]:
+    x, y = line_data()
+    return {"x": x, "y": y, **more}
+
+
+places = st.tuples(st.floats(-5, 5), st.floats(-5, 5))
+
+
+@settings(max_examples=15)
+@given(starts=st.lists(places, min_size=5, max_size=5))
+def test_losses_and_gradients_are_autograds(call: Call, starts):
+    found = call(
+        f"""(argument, all) => {{ {LANDSCAPE}
+            return argument.names.map(name => argument.starts.map(theta =>
+                [landscape(name).value(theta), ...landscape(name).gradient(theta)]));
+        }}""",
+        with_line(names=LANDSCAPES, starts=starts),
+    )
+    for name, rows in zip(LANDSCAPES, found, strict=True):
+        for start, row in zip(starts, rows, strict=True):
+            theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+            value = oracle(name, theta)
+            value.backward()
+            assert row == pytest.approx(
+                [value.item(), *theta.grad.tolist()], rel=1e-9, abs=1e-9
+            )
+
+
+# --- Update rules --------------------------------------------------------------------
+
+
+def optimizer(rule: str, theta: torch.Tensor, s: dict[str, float]):
+    """Return PyTorch's optimizer for one of the page's rules."""
+    optim = torch.optim
+    if rule == "descent":
+        return optim.SGD([theta], lr=s["rate"])
+    if rule in ("momentum", "nesterov"):
+        ahead = rule == "nesterov"
+        return optim.SGD([theta], lr=s["rate"], momentum=s["momentum"], nesterov=ahead)
+    if rule == "rmsprop":
+        return optim.RMSprop([theta], lr=s["rate"], alpha=s["alpha"])
+    return optim.Adam([theta], lr=s["rate"], betas=(s["beta1"], s["beta2"]))
+
+
+DEFAULTS = {
+    "rate": 0.01,
+    "momentum": 0.9,
+    "alpha": 0.99,
+    "beta1": 0.9,
+    "beta2": 0.999,
+}
+RULES = ("descent", "momentum", "nesterov", "rmsprop", "adam")
+STEPS = 200
+BOUND = 1e30
+
+
+def torch_path(
+    rule: str, name: str, start, s: dict[str, float], order: int = 1
+) -> np.ndarray:
+    """Return the path of `torch.optim`, up to where it leaves all bounds."""
+    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    chosen = optimizer(rule, theta, s)
+    path = [theta.tolist()]
+    for _ in range(STEPS):
+        chosen.zero_grad()
+        value = oracle(name, theta, order)
+        if not (abs(value.item()) < BOUND and theta.abs().max().item() < BOUND):
+            break
+        value.backward()
+        chosen.step()
+        path.append(theta.tolist())
+    return np.array(path)
+
+
+def page_paths(call: Call, cases: list[dict[str, Any]]) -> list[np.ndarray]:
+    """Return the paths that the page's rules take, one a case."""
+    found = call(
+        f"""(argument, all) => {{ {LANDSCAPE}
+            return argument.cases.map(c => all.run(
+                c.rule, landscape(c.name), c.start, c.s, {STEPS}).path);
+        }}""",
+        with_line(cases=cases),
+    )
+    return [np.array([numbers(place) for place in path]) for path in found]
+
+
+def assert_same_path(found: np.ndarray, wanted: np.ndarray) -> None:
+    """Compare paths: to 1e-9, of the numbers themselves where those are large."""
+    assert found.shape == wanted.shape
+    finite = np.isfinite(wanted)
+    np.testing.assert_array_equal(np.isfinite(found), finite)
+    np.testing.assert_allclose(found[finite], wanted[finite], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_takes_the_steps_of_torch_on_every_landscape(call: Call, rule: str):
+    rate = {"rmsprop": 0.02, "adam": 0.1}.get(rule, 5e-4)
+    s = {**DEFAULTS, "rate": rate}
+    start = [-1.2, 1.0]
+    cases = [{"rule": rule, "name": n, "start": start, "s": s} for n in LANDSCAPES]
+    paths = page_paths(call, cases)
+    for name, found in zip(LANDSCAPES, paths, strict=True):
+        wanted = torch_path(rule, name, start, s)
+        assert len(wanted) == STEPS + 1
+        assert np.abs(wanted[-1] - wanted[0]).max() > 0.01
+        assert_same_path(found, wanted)
+
+
+several = st.fixed_dictionaries(
+    {
+        "rule": st.sampled_from(RULES),
+        "start": places,
+        "s": st.fixed_dictionaries(
+            {
+                "rate": st.floats(-5, 1).map(lambda power: 10**power),
+                "momentum": st.floats(0.01, 0.99),
+                "alpha": st.floats(0.5, 0.999),
+                "beta1": st.floats(0, 0.99),
+                "beta2": st.floats(0.5, 0.9999),
+            }
+        ),
+    }
+)
+
+# How far a difference in the last digits may grow before a run says no more: bouncing
+# and exploding runs amplify it at every step until nothing agrees, and RMSProp divides
+# what is left of a sum that cancels by a root of the same size.
+SPREAD = 1e-11
+
+
+def steady_part(rule: str, name: str, start, s, wanted: np.ndarray) -> int:
+    """Return for how many steps PyTorch's path is the same with other last digits.
+
+    Once from a start that is 1e-13 off, once adding up the points in other order.
+    """
+    nudged = torch_path(rule, name, (start[0] + 1e-13, start[1] - 1e-13), s)
+    turned = torch_path(rule, name, start, s, order=-1)
+    steps = min(map(len, (wanted, nudged, turned)))
+    for other in (nudged, turned):
+        apart = np.abs(other[:steps] - wanted[:steps])
+        far = apart > SPREAD * np.maximum(1, np.abs(wanted[:steps]))
+        if far.any():
+            steps = int(np.argmax(far.any(axis=1)))
+    return steps
+
+
+@pytest.mark.parametrize("name", LANDSCAPES)
+def test_rules_agree_with_torch_at_any_rate_beta_and_start(call: Call, name: str):
+    compared = []
+
+    @settings(max_examples=8)
+    @given(cases=st.lists(several, min_size=4, max_size=4))
+    def agree(cases):
+        cases = [{**case, "name": name} for case in cases]
+        for case, found in zip(cases, page_paths(call, cases), strict=True):
+            wanted = torch_path(**case)
+            steps = steady_part(**case, wanted=wanted)
+            assert_same_path(found[:steps], wanted[:steps])
+            compared.append(steps)
+
+    agree()
+    assert np.mean(compared) > 50, "too few steps to say anything"
+
+
+def test_a_run_that_leaves_all_bounds_ends_and_says_so(call: Call):
+    ends = call(
+        """(rates, all) => rates.map(rate => {
+            const { path, losses, diverged } = all.run(
+                'descent', all.surface('rosenbrock'), [-1, 1.5], { rate }, 200);
+            return [path.length, losses.length, diverged];
+        })""",
+        [1e9, 1.0, 1e-4],
+    )
+    for path, losses, diverged in ends[:2]:
+        assert diverged
+        assert path == losses < 20
+    assert ends[2] == [201, 201, False]
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=12))
+@settings(max_examples=10)
+def test_steps_needed_are_counted_as_in_the_chapter(call: Call, losses):
+    below = [value <= 1 for value in losses]
+    first = next((t for t in range(len(losses)) if all(below[t:])), math.inf)
+    found = call("(losses, { stepsNeeded }) => [stepsNeeded(losses, 1)]", losses)
+    assert float(found[0]) == first
+
+
+# --- Minima and curvatures -----------------------------------------------------------
+
+points = st.lists(
+    st.tuples(st.floats(-10, 10), st.floats(-20, 20)),
+    min_size=4,
+    max_size=12,
+    unique_by=lambda point: round(point[0], 1),
+)
+
+
+@settings(max_examples=20)
+@given(cases=st.lists(points, min_size=3, max_size=3))
+def test_the_best_line_is_the_best(call: Call, cases):
+    columns = [tuple(zip(*case, strict=True)) for case in cases]
+    found = call(
+        "(cases, { best }) => cases.map(([x, y]) =>"
+        " ['absolute', 'squared', 'huber'].map(cost => best(x, y, cost)))",
+        columns,
+    )
+    rng = np.random.RandomState(0)
+    for (x, y), lines in zip(columns, found, strict=True):
+        inputs, targets = (torch.tensor(v, dtype=torch.float64) for v in (x, y))
+        for cost, theta in zip(COSTS, lines, strict=True):
+            here = COSTS[cost](theta[0] * inputs + theta[1], targets)
+            for scale in (1e-3, 0.1, 1.0):
+                for m, b in theta + scale * rng.randn(20, 2):
+                    there = COSTS[cost](m * inputs + b, targets)
+                    assert here <= there + 1e-9 * (1 + there)
+
+
+def test_curvatures_are_the_eigenvalues_of_the_hessian(call: Call):
+    for x in (line_data()[0], [1.0, 2.0, 4.0]):
+        inputs = torch.tensor(x, dtype=torch.float64)
+
+        def squared(theta, inputs=inputs):
+            return ((theta[0] * inputs + theta[1]) ** 2).mean()
+
+        hessian = torch.autograd.functional.hessian(
+            squared, torch.zeros(2, dtype=torch.float64)
+        )
+        wanted = torch.linalg.eigvalsh(hessian).tolist()
+        found = call("(x, { curvatures }) => curvatures(x)", x)
+        assert found == pytest.approx(wanted, rel=1e-12)
+
+
+# --- The style -----------------------------------------------------------------------
+
+
+def test_the_colors_are_those_of_the_figures():
+    style = (MODULES / "explorables.css").read_text("utf8")
+    blocks = re.findall(r"^(\S.*?) \{(.*?)\}", style, re.MULTILINE | re.DOTALL)
+    light, dark = (
+        dict(re.findall(r"--ex-(\w+): (#\w+);", body))
+        for selector, body in blocks
+        if "--ex-ink:" in body
+    )
+    names = {
+        "ink": figures.INK,
+        "muted": figures.MUTED,
+        "grid": figures.GRID,
+        "ground": figures.GROUND,
+        "blue": figures.BLUE,
+        "orange": figures.ORANGE,
+        "green": figures.GREEN,
+        "purple": figures.PURPLE,
+        "red": figures.RATES[2],
+        "gold": figures.RATES[5],
+    }
+    assert light == names
+    assert dark == {name: figures.DARK[color] for name, color in names.items()}

@@ -1,0 +1,59 @@
+import json
+import re
+from xml.etree import ElementTree
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from descent.explorable import explorable
+from descent.figures import new_figure
+
+
+def carried(found) -> dict:
+    """Return the data as a reader of the file gets them."""
+    root = ElementTree.fromstring(found.svg[found.svg.index("<svg") :])
+    element = next(e for e in root if e.get("id") == "explorable")
+    assert element.get("class") == found.name
+    return json.loads(element.text)
+
+
+def test_the_still_carries_the_data():
+    figure, (ax,) = new_figure()
+    ax.plot([1, 2])
+    data = {
+        "x": torch.tensor([0.1, 0.2]),
+        "y": np.array([[1.0, 2.0], [3.0, 0.1]]),
+        "words": ["a < b & c > d", "</svg>"],
+        "number": np.float64(0.1),
+        "nested": {"deep": (1, True, None)},
+    }
+    found = explorable("clip", figure, **data)
+    assert carried(found) == {
+        "x": [0.1, 0.2],  # not 0.10000000149011612
+        "y": [[1.0, 2.0], [3.0, 0.1]],
+        "words": ["a < b & c > d", "</svg>"],
+        "number": 0.1,
+        "nested": {"deep": [1, True, None]},
+    }
+    assert found._repr_svg_() == found.svg
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_numbers_that_json_does_not_know():
+    figure, _ = new_figure()
+    values = np.array([1.0, np.nan, np.inf, -np.inf])
+    assert carried(explorable("clip", figure, values=values)) == {
+        "values": [1.0, None, float("inf"), float("-inf")]
+    }
+
+
+def test_bad_input_is_named():
+    figure, _ = new_figure()
+    with pytest.raises(TypeError, match="still must be a matplotlib figure"):
+        explorable("clip", None)
+    with pytest.raises(ValueError, match="name must be small letters"):
+        explorable("Clip it", figure)
+    with pytest.raises(TypeError, match=re.escape("data['run'][1] must be numbers")):
+        explorable("clip", figure, run=[1, object()])
