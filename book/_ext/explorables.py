@@ -15,6 +15,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
 
 FOLDER = "explorables"
 
@@ -115,12 +116,27 @@ def _take_out(app: Sphinx, doctree: nodes.document) -> None:
 def _load(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Add the script and the style to a page that has something to touch."""
-    if doctree is not None and any(
+    """Let a page load the script and the style only if it has something to touch.
+
+    Jupyter Book puts every script and style of ``_static`` on every page, modules as
+    if they were classic scripts.
+    """
+    wanted = doctree is not None and any(
         'class="explorable"' in node.astext() for node in doctree.findall(nodes.raw)
-    ):
-        app.add_js_file(f"{FOLDER}/load.js", loading_method="defer")
-        app.add_css_file(f"{FOLDER}/explorables.css")
+    )
+    for files in ("script_files", "css_files"):
+        context[files] = [
+            file
+            for file in context[files]
+            if f"{FOLDER}/" not in str(getattr(file, "filename", file))
+        ]
+    if wanted:
+        folder = f"_static/{FOLDER}"
+        defer = {"defer": "defer"}
+        load = _JavaScript(f"{folder}/load.js", priority=500, **defer)
+        context["script_files"].append(load)
+        style = _CascadingStyleSheet(f"{folder}/explorables.css", priority=500)
+        context["css_files"].append(style)
 
 
 def _write(app: Sphinx, failure: Exception | None) -> None:
@@ -135,6 +151,6 @@ def _write(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, before the extension that pairs pictures, at 400."""
     app.connect("doctree-read", _take_out, priority=390)
-    app.connect("html-page-context", _load)
+    app.connect("html-page-context", _load, priority=890)
     app.connect("build-finished", _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -69,7 +69,7 @@ class Players:
 
     Parameters
     ----------
-    sounds : mapping of str to array
+    sounds : mapping
         Waveforms by name, each of shape (samples,).
     sample_rate : int
         Samples a second.

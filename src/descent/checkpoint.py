@@ -31,7 +31,7 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         one is complete.
     **parts
         Whatever belongs to the run, by name: objects with a ``state_dict`` (a
-        network, an optimizer, an `AutoClip`), `torch.Generator`s, and plain values
+        network, an optimizer, an `AutoClip`), random generators, and plain values
         such as the step or lists of numbers. PyTorch's global random numbers are
         kept in any case.
     """

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser
 from visiting import ROOT
 
 from descent import figures, loss, surfaces
+from descent.landscape import axis, loss_grid
 from descent.line import draw_line
 from descent.seeds import set_seed
 
@@ -56,7 +57,7 @@ def call(browser: Browser) -> Iterator[Call]:
         for (const name of names)
             Object.assign(window.all, await import(`/${name}.js`));
     }""",
-        ["rules", "landscapes", "percentile"],
+        [path.stem for path in MODULES.glob("*.js") if path.stem != "load"],
     )
 
     def run(code: str, argument: Any) -> Any:
@@ -396,6 +397,158 @@ def test_curvatures_are_the_eigenvalues_of_the_hessian(call: Call):
         wanted = torch.linalg.eigvalsh(hessian).tolist()
         found = call("(x, { curvatures }) => curvatures(x)", x)
         assert found == pytest.approx(wanted, rel=1e-12)
+
+
+# --- What single explorables compute ------------------------------------------------
+
+
+@settings(max_examples=20)
+@given(
+    cases=st.lists(
+        st.tuples(st.floats(1e-5, 1), st.floats(0.01, 100)), min_size=10, max_size=10
+    )
+)
+def test_a_regime_says_how_a_run_behaves(call: Call, cases):
+    found = call(
+        "(cases, { regime }) => cases.map(([rate, c]) => regime(rate, c).name)", cases
+    )
+    for (rate, curvature), name in zip(cases, found, strict=True):
+        theta = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        chosen = torch.optim.SGD([theta], lr=rate)
+        distances = [1.0]
+        for _ in range(100):
+            chosen.zero_grad()
+            (curvature * theta**2 / 2).backward()
+            chosen.step()
+            distances.append(theta.item())
+        if name == "diverging":
+            assert abs(distances[1]) > 1
+        else:
+            assert abs(distances[1]) <= 1 + 1e-9
+            assert (distances[1] < 0) == (name == "oscillating")
+        if name == "creeping":
+            assert distances[-1] > 0.5
+        if name == "converging":
+            assert distances[-1] <= 0.5
+
+
+def test_brute_force_finds_what_the_chapter_finds(call: Call):
+    found = call(
+        """(argument, all) => {
+            const landscape = all.line(argument.x, argument.y, "absolute");
+            const { losses, lowest } = all.search(landscape, 60, 3600);
+            return { losses: [...losses], lowest };
+        }""",
+        with_line(),
+    )
+    data = draw_line(set_seed(0))
+
+    def value(theta):
+        return loss.mean_absolute_error(theta[0] * data.x + theta[1], data.y)
+
+    grid = loss_grid(value, axis(-2, 2, 60), axis(-2, 2, 60))
+    np.testing.assert_allclose(found["losses"], grid.loss.ravel(), rtol=1e-5)
+    m, b, least = grid.minimum()
+    assert found["lowest"]["theta"] == pytest.approx([m, b])
+    assert found["lowest"]["loss"] == pytest.approx(least, rel=1e-5)
+
+
+def test_durations_are_told_in_a_unit_that_fits(call: Call):
+    seconds = [2e-6, 0.1, 1, 90, 7200, 86400, 3.156e8, 4.35e20, 1e40]
+    found = call("(all_, { duration }) => all_.map(duration)", seconds)
+    assert found[:7] == [
+        "2 microseconds",
+        "100 milliseconds",
+        "1 second",
+        "1.5 minutes",
+        "2 hours",
+        "1 day",
+        "10 years",
+    ]
+    assert found[7] == "1,000 times the age of the universe"
+    assert "times the age of the universe" in found[8]
+
+
+def test_an_epoch_has_every_point_once(call: Call):
+    drawn = call(
+        """(n, { random, minibatches }) => {
+            const next = minibatches(random(7), n, 30);
+            return Array.from({ length: 8 }, next);
+        }""",
+        100,
+    )
+    assert [len(batch) for batch in drawn] == [30, 30, 30, 10] * 2
+    first, second = ([i for b in part for i in b] for part in (drawn[:4], drawn[4:]))
+    assert sorted(first) == sorted(second) == list(range(100))
+    assert first != second
+
+
+def test_chance_is_even(call: Call):
+    drawn = call(
+        """(seed, { random, sample }) => {
+            const next = random(seed), found = new Array(10).fill(0);
+            for (let i = 0; i < 20000; i += 1) found[sample(next, 10, 1)[0]] += 1;
+            return found;
+        }""",
+        3,
+    )
+    assert sum(drawn) == 20_000
+    assert max(abs(count - 2000) for count in drawn) < 200  # 4.7 standard deviations
+
+
+@pytest.mark.parametrize("cost", ["absolute", "squared"])
+def test_the_gradients_of_minibatches_are_autograds(call: Call, cost: str):
+    theta = [0.5, 0.3]
+    found = call(
+        """(argument, all) => {
+            const { x, y, theta, cost } = argument;
+            const landscape = all.line(x, y, cost);
+            const { full, drawn } = all.draw(landscape, theta, 100, 10, 50, 1);
+            const next = all.random(1);
+            const batches = drawn.map(() => all.sample(next, 100, 10));
+            return { full, drawn, batches };
+        }""",
+        with_line(theta=theta, cost=cost),
+    )
+    x, y = (torch.tensor(column, dtype=torch.float64) for column in line_data())
+
+    def gradient(points) -> np.ndarray:
+        place = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+        COSTS[cost](place[0] * x[points] + place[1], y[points]).backward()
+        return place.grad.numpy()
+
+    full = gradient(list(range(100)))
+    assert found["full"] == pytest.approx(full.tolist(), rel=1e-9)
+    for drawn, batch in zip(found["drawn"], found["batches"], strict=True):
+        g = gradient(batch)
+        assert drawn["g"] == pytest.approx(g.tolist(), rel=1e-9, abs=1e-9)
+        assert drawn["norm"] == pytest.approx(np.hypot(*g), rel=1e-9)
+        cosine = g @ full / np.hypot(*g) / np.hypot(*full)
+        assert math.cos(math.radians(drawn["angle"])) == pytest.approx(cosine, abs=1e-9)
+
+
+def test_the_stochastic_racer_takes_the_steps_of_torch(call: Call):
+    found = call(
+        """(argument, all) => {
+            const landscape = all.line(argument.x, argument.y, "absolute");
+            const { path } = all.race(
+                "stochastic", landscape, [0, 0.5], 0.003, 5, 10, 100, 200);
+            const next = all.minibatches(all.random(5), 100, 10);
+            return { path, batches: Array.from({ length: 200 }, next) };
+        }""",
+        with_line(),
+    )
+    x, y = (torch.tensor(column, dtype=torch.float64) for column in line_data())
+    theta = torch.tensor([0.0, 0.5], dtype=torch.float64, requires_grad=True)
+    chosen = torch.optim.SGD([theta], lr=0.003)
+    path = [theta.tolist()]
+    for batch in found["batches"]:
+        chosen.zero_grad()
+        value = loss.mean_absolute_error(theta[0] * x[batch] + theta[1], y[batch])
+        value.backward()
+        chosen.step()
+        path.append(theta.tolist())
+    assert_same_path(np.array(found["path"]), np.array(path))
 
 
 # --- The style -----------------------------------------------------------------------
