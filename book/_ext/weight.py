@@ -45,6 +45,9 @@ STYLES = (
 )
 SHEET = "book.css"
 
+# Sheets that only some pages load: `explorables` says which.
+SOME_PAGES = ("explorables.css",)
+
 # Only pages with an animation need it.
 PLAYER = "player.js"
 
@@ -80,9 +83,13 @@ def _leave_out(
     for file in context["css_files"]:
         style = Path(str(getattr(file, "filename", file))).name
         known = any(Path(style).match(Path(other).name) for other in STYLES)
-        if not known and style not in UNUSED_FILES:
+        if not known and style not in (*UNUSED_FILES, *SOME_PAGES):
             logger.warning("weight.py does not know the style sheet %s", style)
-    context["css_files"] = []
+    context["css_files"] = [
+        file
+        for file in context["css_files"]
+        if Path(str(getattr(file, "filename", file))).name in SOME_PAGES
+    ]
 
     scripts = []
     bodies = set()
