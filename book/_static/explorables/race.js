@@ -110,7 +110,7 @@ function render({ model, el }) {
           found = { steps, loss, rate };
         }
       }
-      rates[id] = Number(found.rate.toPrecision(4));
+      rates[id] = found.rate;
     }
     known = { key, rates, ground: state.ground };
     return rates;
