@@ -53,6 +53,8 @@ export class State {
     this.listener = () => {};
     this.read();
     addEventListener("popstate", () => {
+      clearTimeout(this.due);
+      this.due = undefined;
       this.read();
       this.listener();
     });
@@ -120,7 +122,8 @@ export class State {
         const [name, value] = [`${this.name}.${key}`, this[key]];
         if (value === this.initial(key)) url.searchParams.delete(name);
         else if (typeof value === "boolean") url.searchParams.set(name, value ? "1" : "0");
-        else url.searchParams.set(name, typeof value === "number" ? Number(value.toPrecision(6)) : value);
+        // All digits: a run that rattles about a kink depends on the last of them.
+        else url.searchParams.set(name, value);
       }
       try {
         if (url.href !== location.href) history.replaceState(history.state, "", url);

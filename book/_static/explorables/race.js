@@ -110,7 +110,7 @@ function render({ model, el }) {
           found = { steps, loss, rate };
         }
       }
-      rates[id] = Number(found.rate.toPrecision(4));
+      rates[id] = found.rate;
     }
     known = { key, rates, ground: state.ground };
     return rates;
@@ -207,9 +207,8 @@ function render({ model, el }) {
     );
     arrived.sort(([a], [b]) => a - b);
     const order = arrived.map(([steps, name]) => `${name} (${steps})`).join(", ");
-    const goal = `the loss is at most ${target} and stays so until step ${STEPS}`;
     const how = state.rates === "best" ? "each at the best of 101 rates" : "at the rates you have set";
-    const end = order ? `Arrived, after so many steps: ${order}.` : `Nobody has arrived: ${goal}.`;
+    const end = order ? `Arrived, after so many steps: ${order}.` : `Nobody has arrived yet: the goal is a loss of at most ${target} that stays so until step ${STEPS}.`;
     const rest = t === STEPS && arrived.length < racing.length ? " The others have not made it." : "";
     return (
       `${groundName[0].toUpperCase()}${groundName.slice(1)}, step ${t} of ${STEPS}, ${how}. ${end}${rest} ${said.join(" ")}` +
