@@ -274,10 +274,21 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
     return sorted(streams.items()) + found
 
 
+def _never_save(home: Path) -> None:
+    """Keep the server from writing into the repository that is being tested."""
+    path = home / ".jupyter/labconfig/default_setting_overrides.json"
+    settings = json.loads(path.read_text("utf8"))
+    settings.setdefault("@jupyterlab/docmanager-extension:plugin", {})["autosave"] = (
+        False
+    )
+    path.write_text(json.dumps(settings), "utf8")
+
+
 @contextmanager
 def launched(root: Path, home: Path) -> Iterator[Server]:
     """Start a Jupyter server in a repository, after its postBuild; stop it."""
     post_build(root, home)
+    _never_save(home)
     token = uuid.uuid4().hex
     log = home / "server.log"
     with log.open("wb") as out:
