@@ -96,6 +96,9 @@ class Players:
         self.sounds = {name: factor * sound for name, sound in waves.items()}
         self.sample_rate = checks.integer("sample_rate", sample_rate, at_least=1)
 
+    def __repr__(self) -> str:
+        return f"Players of {', '.join(self.sounds)}"
+
     def _repr_html_(self) -> str:
         """Show a row for each sound; nothing plays or loads by itself."""
         loud = {name: _levels(sound) for name, sound in self.sounds.items()}

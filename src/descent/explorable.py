@@ -46,6 +46,9 @@ class Explorable:
         carried = f'<metadata id="explorable" class="{name}">{data}</metadata>'
         self.svg = picture[:head] + carried + picture[head:]
 
+    def __repr__(self) -> str:
+        return f"Figure to touch: {self.name}"
+
     def _repr_svg_(self) -> str:
         """Show the still."""
         return self.svg

@@ -279,7 +279,7 @@ def draw_excerpts(
                 for which, begin in zip(piece, start, strict=True)
             ]
         )
-    )
+    ).clone()  # PyTorch aligns memory the same every time, NumPy does not: last digits
     for row in (drawn[3] < silent).nonzero().flatten().tolist():
         excerpts[row, source[row]] = 0
     return excerpts
@@ -320,7 +320,7 @@ def cut(sources: np.ndarray, frames: int) -> Tensor:
     sounding = (np.abs(excerpts).max(axis=-1) > _FLOOR).all(axis=-1)
     if not sounding.any():
         raise ValueError("sources must sound together somewhere, they never do")
-    return torch.from_numpy(np.ascontiguousarray(excerpts[sounding]))
+    return torch.from_numpy(np.ascontiguousarray(excerpts[sounding])).clone()
 
 
 def evaluate(masker: Masker, excerpts: Tensor, batch: int = 16) -> Tensor:
