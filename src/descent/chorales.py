@@ -66,9 +66,6 @@ INSTRUMENTS = {
 # Sources come out with this root mean square: mixtures then peak at 0.6 to 0.9.
 _LEVEL = 0.1
 
-# Part of the cache's key; to be raised when the same settings give other sound.
-_FORMAT = 1
-
 
 @dataclass(frozen=True)
 class Split:
@@ -373,8 +370,13 @@ def _play_split(
 
 
 def _key(settings: _Settings) -> str:
-    """Return a name for what these settings and versions give."""
-    depends = [_FORMAT, packages.NEEDED, np.__version__, asdict(settings)]
+    """Return a name for what these settings, versions and lines of code give."""
+    folder = Path(__file__).parent
+    code = [
+        hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("scores.py", "soundfont.py", "chorales.py")
+    ]
+    depends = [code, packages.NEEDED, np.__version__, asdict(settings)]
     return hashlib.sha256(json.dumps(depends, default=int).encode()).hexdigest()[:16]
 
 
