@@ -197,6 +197,8 @@
       this.box.dataset.state = "loading";
       this.loading = (async () => {
         try {
+          // Asking would be refused, with an error in the console.
+          if (location.protocol === "file:") throw new Error("no server");
           const answer = await fetch(this.box.dataset[source]);
           if (!answer.ok) throw new Error(`${answer.status}`);
           const film = new Film(await answer.arrayBuffer());
