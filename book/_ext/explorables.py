@@ -2,9 +2,8 @@
 
 A cell that ends in `descent.explorable.explorable` leaves an SVG with data inside.
 Here the data move into an element of their own after the figure's picture, and the
-page gets one small script that loads the rest when a reader comes near. The sources
-in ``_static/explorables`` are ES modules; the site also has them in one classic
-script, because browsers refuse to load modules from the disk.
+page gets one small script that loads the rest when a reader comes near: the modules
+of `descent.explorable`, bundled into one.
 """
 
 from __future__ import annotations
@@ -17,76 +16,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
 
+from descent.explorable.bundle import bundle, explorable_modules, style
+
 FOLDER = "explorables"
 
 _CARRIED = re.compile(
     r'<metadata id="explorable" class="([a-z-]+)">(.*?)</metadata>', re.DOTALL
 )
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
-_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
-
-
-def bundle(sources: dict[str, str]) -> str:
-    """Return ES modules as one classic script.
-
-    The script sets ``window.descentExplorables`` to the default exports, by module.
-
-    Parameters
-    ----------
-    sources : dict of str to str
-        The modules by name, without their ending.
-
-    Raises
-    ------
-    ValueError
-        If a module imports or exports in a way that is not understood, or imports
-        one that is missing or that imports it in turn.
-    """
-    done: dict[str, str] = {}
-    under_way: list[str] = []
-
-    def add(name: str) -> None:
-        if name in done:
-            return
-        if name not in sources or name in under_way:
-            raise ValueError(f"{name}.js is imported, but missing or in a circle")
-        under_way.append(name)
-        text = sources[name]
-        for _, other in _IMPORT.findall(text):
-            add(other)
-        exported = _EXPORT.findall(text)
-        text = _IMPORT.sub(r"const {\1} = modules['\2'];\n", text)
-        text, defaults = _DEFAULT.subn("const main = ", _EXPORT.sub("", text))
-        left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
-        if left:
-            raise ValueError(f"{name}.js: not understood: {left[0]}")
-        names = ", ".join([*exported, *["main"] * defaults])
-        done[name] = (
-            f"modules['{name}'] = (() => {{\n{text}return {{ {names} }};\n}})();\n"
-        )
-
-    for name in sorted(sources):
-        add(name)
-    mains = ", ".join(
-        f"'{name}': modules['{name}'].main"
-        for name in sorted(sources)
-        if _DEFAULT.search(sources[name])
-    )
-    return (
-        '"use strict";\n(() => {\nconst modules = {};\n'
-        + "".join(done.values())
-        + f"window.descentExplorables = {{ {mains} }};\n}})();\n"
-    )
-
-
-def modules(folder: Path) -> dict[str, str]:
-    """Return the ES modules of a folder by name: all but the classic script."""
-    return {
-        path.stem: path.read_text("utf8")
-        for path in sorted(folder.glob("*.js"))
-        if path.stem != "load"
-    }
 
 
 def _take_out(app: Sphinx, doctree: nodes.document) -> None:
@@ -140,12 +76,13 @@ def _load(
 
 
 def _write(app: Sphinx, failure: Exception | None) -> None:
-    """Write the classic script."""
-    source = Path(app.srcdir) / "_static" / FOLDER
-    if failure is None and app.builder.format == "html" and source.exists():
+    """Write the script that `load.js` asks for, and the style."""
+    if failure is None and app.builder.format == "html":
         target = Path(app.outdir) / "_static" / FOLDER
         target.mkdir(parents=True, exist_ok=True)
-        (target / "bundle.js").write_text(bundle(modules(source)), "utf8")
+        script = f"window.descentExplorable = {bundle(explorable_modules())};\n"
+        (target / "bundle.js").write_text(script, "utf8")
+        (target / "explorables.css").write_text(style(), "utf8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

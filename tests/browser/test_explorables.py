@@ -25,7 +25,7 @@ from descent.landscape import axis, loss_grid
 from descent.line import draw_line
 from descent.seeds import set_seed
 
-MODULES = ROOT / "book" / "_static" / "explorables"
+MODULES = ROOT / "src" / "descent" / "explorable"
 HOST = "http://modules.test"
 
 Call = Callable[..., Any]
@@ -57,7 +57,7 @@ def call(browser: Browser) -> Iterator[Call]:
         for (const name of names)
             Object.assign(window.all, await import(`/${name}.js`));
     }""",
-        [path.stem for path in MODULES.glob("*.js") if path.stem != "load"],
+        [path.stem for path in MODULES.glob("*.js")],
     )
 
     def run(code: str, argument: Any) -> Any:

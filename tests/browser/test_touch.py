@@ -103,7 +103,7 @@ def test_it_loads_when_near_and_takes_the_place_of_its_still(show: Open, name: s
     page, box = show(name, live=False)
     still = page.locator("figure").filter(has=box).locator("img.on-light")
     expect(still).to_be_visible()
-    assert page.evaluate("window.descentExplorables") is None
+    assert page.evaluate("window.descentExplorable") is None
     still.scroll_into_view_if_needed()
     expect(box).to_be_visible()
     expect(still).to_be_hidden()

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 SECONDS = 1000  # of milliseconds
 
 
-@pytest.mark.parametrize("name", ["line"])
+@pytest.mark.parametrize("name", ["loss"])  # it has figures to touch, and runs soon
 def test_the_launch_address_opens_a_notebook_that_runs(
     browser: Browser, server: Server, name: str
 ):
@@ -40,4 +40,18 @@ def test_the_launch_address_opens_a_notebook_that_runs(
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     picture = notebook.locator(".jp-RenderedSVG").first
     expect(picture).to_be_visible(timeout=60 * SECONDS)
+
+    # Figures to touch are alive, and leave the notebook's address alone.
+    alive = notebook.locator(".explorable.ex-live")
+    expect(alive).to_have_count(2, timeout=60 * SECONDS)
+    address = page.url
+    for box in alive.all():
+        said = box.locator(".ex-say")
+        expect(said).not_to_be_empty()
+        before = said.inner_text()
+        box.locator("input[type=range]").first.focus()
+        page.keyboard.press("ArrowRight")
+        expect(said).not_to_have_text(before)
+    page.wait_for_timeout(500)  # on a page the state would be in the address by now
+    assert page.url == address
     page.context.close()

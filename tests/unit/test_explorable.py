@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from descent.explorable import explorable
+from descent.explorable.bundle import bundle
 from descent.figures import new_figure
 
 
@@ -49,11 +50,34 @@ def test_numbers_that_json_does_not_know():
     }
 
 
+def test_a_notebook_gets_all_that_it_needs_and_no_more():
+    figure, _ = new_figure()
+    found = explorable("clip", figure, words="</script>")._repr_html_()
+    assert "modules['clip'].main" in found
+    assert "modules['race']" not in found
+    assert found.count("</script>") == found.count("<script") == 2
+    # No address but that of the still, which is inside.
+    assert re.findall(r'(?:src|href)="(.{10})', found) == ["data:image"]
+
+
+def test_a_bundle_refuses_what_it_does_not_understand():
+    start = 'import { a } from "./a.js";\nexport function start(box) {}\n'
+    sound = bundle({"a": "export const a = 1;\n", "start": start})
+    assert "modules['a']" in sound
+    with pytest.raises(ValueError, match=r"a\.js is imported, but missing"):
+        bundle({"start": start})
+    circle = 'import { start } from "./start.js";\nexport const a = 1;\n'
+    with pytest.raises(ValueError, match="in a circle"):
+        bundle({"a": circle, "start": start})
+    with pytest.raises(ValueError, match=r"a\.js: not understood: export let a"):
+        bundle({"a": "export let a = 1;\n", "start": start})
+
+
 def test_bad_input_is_named():
     figure, _ = new_figure()
     with pytest.raises(TypeError, match="still must be a matplotlib figure"):
         explorable("clip", None)
-    with pytest.raises(ValueError, match="name must be small letters"):
-        explorable("Clip it", figure)
+    with pytest.raises(ValueError, match=r"name must be one of .*clip.*, got 'base'"):
+        explorable("base", figure)
     with pytest.raises(TypeError, match=re.escape("data['run'][1] must be numbers")):
         explorable("clip", figure, run=[1, object()])

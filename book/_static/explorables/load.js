@@ -8,31 +8,11 @@
     bundle ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.src = `${folder}bundle.js`;
-      script.onload = () => resolve(window.descentExplorables);
+      script.onload = () => resolve(window.descentExplorable);
       script.onerror = () => reject(new Error("not loaded"));
       document.head.append(script);
     });
     return bundle;
-  }
-
-  async function start(box) {
-    const figure = box.closest("figure");
-    try {
-      const explorables = await load();
-      const data = JSON.parse(box.querySelector("script").textContent);
-      // There before it is drawn: what has no size cannot be laid out.
-      box.classList.add("ex-live");
-      figure?.classList.add("ex-alive");
-      explorables[box.dataset.explorable].render({
-        model: { get: (key) => data[key] },
-        el: box,
-      });
-    } catch (error) {
-      // The still stays.
-      box.classList.remove("ex-live");
-      figure?.classList.remove("ex-alive");
-      console.warn(`The explorable ${box.dataset.explorable} did not start: ${error.message}`);
-    }
   }
 
   const near = new IntersectionObserver(
@@ -40,7 +20,10 @@
       for (const { isIntersecting, target } of entries) {
         if (isIntersecting) {
           near.unobserve(target);
-          start(target.box);
+          load().then(
+            (start) => start(target.box),
+            (error) => console.warn(`Figures to touch stay still: ${error.message}`),
+          );
         }
       }
     },

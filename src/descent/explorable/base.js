@@ -43,6 +43,9 @@ export const wantsLessMotion = () =>
 
 // --- State -----------------------------------------------------------------------
 
+// Whether the state stands in the page's address.
+export const keeps = { address: true };
+
 // Values with limits, kept in the page's address as `?name.key=value` unless they are
 // the initial ones. A specification is {initial, low, high, whole} for a number,
 // {initial, choices} for a word, {initial: true or false} for a switch.
@@ -52,6 +55,7 @@ export class State {
     this.specification = specification;
     this.listener = () => {};
     this.read();
+    if (!keeps.address) return;
     addEventListener("popstate", () => {
       clearTimeout(this.due);
       this.due = undefined;
@@ -89,7 +93,7 @@ export class State {
   }
 
   read() {
-    const asked = new URLSearchParams(location.search);
+    const asked = new URLSearchParams(keeps.address ? location.search : "");
     const said = Object.keys(this.specification).map((key) => {
       const raw = asked.get(`${this.name}.${key}`);
       return this.take(key, raw === null ? this.initial(key) : raw);
@@ -115,6 +119,7 @@ export class State {
 
   // Browsers allow an address to change only so often.
   write() {
+    if (!keeps.address) return;
     this.due ??= setTimeout(() => {
       this.due = undefined;
       const url = new URL(location.href);
@@ -136,13 +141,14 @@ export class State {
 
 // --- The shell -------------------------------------------------------------------
 
-let counted = 0;
+// Several copies of this module can be in one page: a notebook has one a cell.
+const unique = (word) => `${word}-${Math.random().toString(36).slice(2)}`;
 
 // The frame around one explorable: controls, plots, buttons, and what it says.
 export class Shell {
   constructor(el, state, draw) {
     this.state = state;
-    this.id = `explorable-${(counted += 1)}`;
+    this.id = unique("explorable");
     this.controls = html("div", { class: "ex-controls" });
     this.plots = html("div", { class: "ex-plots" });
     this.buttons = html("div", { class: "ex-buttons" });
@@ -333,7 +339,7 @@ const MARGIN = { left: 52, right: 10, top: 26, bottom: 42 };
 export class Plot {
   constructor(parent, { title = "", label, x, y, height = 300, logX = false, logY = false }) {
     Object.assign(this, { title, x, y, height, logX, logY });
-    this.clip = `clip-${(counted += 1)}`;
+    this.clip = unique("clip");
     this.clipRect = svg("rect");
     this.back = svg("g");
     this.marks = svg("g", { "clip-path": `url(#${this.clip})` });

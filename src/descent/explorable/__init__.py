@@ -1,18 +1,18 @@
 """Figures to touch: a still made by a cell, and the data for its moving twin.
 
-A cell draws a figure as any other and hands over the numbers behind it. A notebook
-shows the figure. In the book the figure is what stands on the page without
-JavaScript and on paper; with JavaScript a small module from the book's folder
-``_static/explorables`` takes its place, and computes from the same numbers. So the
-data are always those that the chapter's own cells have made.
+A cell draws a figure as any other and hands over the numbers behind it. The figure is
+what stands on the page without JavaScript and on paper; with JavaScript one of the
+small ES modules in this folder takes its place, in the book and in a live notebook,
+and computes from the same numbers. So the data are always those that the chapter's
+own cells have made.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,9 +21,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-__all__ = ["Explorable", "explorable"]
+from descent.explorable.bundle import (
+    bundle,
+    explorable_modules,
+    explorable_names,
+    style,
+)
 
-_NAME = re.compile(r"[a-z]+(-[a-z]+)*")
+__all__ = ["Explorable", "explorable"]
 
 
 class Explorable:
@@ -35,6 +40,8 @@ class Explorable:
         Which module brings it to life.
     data : str
         The data as JSON, NaN as null.
+    still : str
+        The still as SVG.
     svg : str
         The still, with name and data inside, where the book's builder finds them.
     """
@@ -42,6 +49,7 @@ class Explorable:
     def __init__(self, name: str, data: str, picture: str) -> None:
         self.name = name
         self.data = data
+        self.still = picture
         head = picture.index(">", picture.index("<svg")) + 1
         carried = f'<metadata id="explorable" class="{name}">{data}</metadata>'
         self.svg = picture[:head] + carried + picture[head:]
@@ -50,8 +58,26 @@ class Explorable:
         return f"Figure to touch: {self.name}"
 
     def _repr_svg_(self) -> str:
-        """Show the still."""
+        """Show the still: what the book's builder takes."""
         return self.svg
+
+    def _repr_html_(self) -> str:
+        """Show what can be touched: what a notebook takes.
+
+        All that it needs is inside, since a notebook has no address to load from. A
+        viewer that runs no scripts shows the still.
+        """
+        still = base64.b64encode(self.still.encode()).decode()
+        start = bundle(explorable_modules(), [self.name])
+        box = f'.ex-notebook .explorable[data-explorable="{self.name}"]:not(.ex-live)'
+        return (
+            f"<style>{style()}</style>"
+            '<figure class="ex-notebook">'
+            f'<img alt="{self!r}" src="data:image/svg+xml;base64,{still}">'
+            f'<div class="explorable" data-explorable="{self.name}">'
+            f'<script type="application/json">{self.data}</script></div></figure>'
+            f"<script>document.querySelectorAll('{box}').forEach({start});</script>"
+        )
 
 
 def explorable(name: str, still: Figure, **data: object) -> Explorable:
@@ -60,8 +86,8 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     Parameters
     ----------
     name : str
-        The module in ``book/_static/explorables``, without its ending. A page has
-        at most one of each name: its state stands in the page's address under it.
+        The module in this folder, without its ending. A page has at most one of each
+        name: its state stands in the page's address under it.
     still : matplotlib.figure.Figure
         What is shown where nothing can be touched, and until it can. It is closed.
     **data
@@ -78,12 +104,13 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     TypeError
         If `still` is not a figure, or something in the data is of another kind.
     ValueError
-        If `name` is not made of small letters and hyphens.
+        If there is no module `name`.
     """
     if not isinstance(still, Figure):
         raise TypeError(f"still must be a matplotlib figure, got {still!r}")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"name must be small letters and hyphens, got {name!r}")
+    if name not in explorable_names():
+        allowed = ", ".join(explorable_names())
+        raise ValueError(f"name must be one of {allowed}, got {name!r}")
     # Infinity is written as a number that is too large, which every reader of JSON
     # turns into infinity; the letters are kept from ending the element around them.
     text = json.dumps(_plain("data", data), separators=(",", ":"))

@@ -1,0 +1,111 @@
+"""ES modules as one classic script.
+
+Browsers refuse to load modules from the disk, and a notebook's cell has no address to
+load them from. Both get one script instead. It understands what the explorables use
+of the language: named imports in one line, and exports in front of what they export.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+
+__all__ = ["bundle", "explorable_modules", "explorable_names", "style"]
+
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
+_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
+
+# The module that brings an explorable to life; it needs no other's name.
+_START = "start"
+
+
+@lru_cache(maxsize=1)
+def explorable_modules() -> dict[str, str]:
+    """Return the explorables' ES modules by name, without the ending.
+
+    Returns
+    -------
+    dict of str to str
+        The sources. Those with a default export are the explorables themselves.
+    """
+    folder = files("descent.explorable")
+    found = {
+        path.name.removesuffix(".js"): path.read_text("utf8")
+        for path in folder.iterdir()
+        if path.name.endswith(".js")
+    }
+    return dict(sorted(found.items()))
+
+
+def explorable_names() -> list[str]:
+    """Return the names of the modules that are explorables."""
+    return [n for n, text in explorable_modules().items() if _DEFAULT.search(text)]
+
+
+@lru_cache(maxsize=1)
+def style() -> str:
+    """Return the explorables' style sheet."""
+    return (files("descent.explorable") / "explorables.css").read_text("utf8")
+
+
+def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> str:
+    """Return ES modules as one expression of a classic script.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        The modules by name, without their ending. One of them, ``start``, exports a
+        function ``start(element, explorables)``.
+    wanted : iterable of str, optional
+        The modules whose default exports are explorables to be started, and with
+        them all that they import. By default all that have a default export.
+
+    Returns
+    -------
+    str
+        Its value is a function of an element, which starts the explorable there.
+
+    Raises
+    ------
+    ValueError
+        If a module imports or exports in a way that is not understood, or imports
+        one that is missing or that imports it in turn.
+    """
+    done: dict[str, str] = {}
+    under_way: list[str] = []
+
+    def add(name: str) -> None:
+        if name in done:
+            return
+        if name not in sources or name in under_way:
+            raise ValueError(f"{name}.js is imported, but missing or in a circle")
+        under_way.append(name)
+        text = sources[name]
+        for _, other in _IMPORT.findall(text):
+            add(other)
+        exported = _EXPORT.findall(text)
+        text = _IMPORT.sub(r"const {\1} = modules['\2'];\n", text)
+        text, defaults = _DEFAULT.subn("const main = ", _EXPORT.sub("", text))
+        left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
+        if left:
+            raise ValueError(f"{name}.js: not understood: {left[0]}")
+        names = ", ".join([*exported, *["main"] * defaults])
+        done[name] = (
+            f"modules['{name}'] = (() => {{\n{text}return {{ {names} }};\n}})();\n"
+        )
+
+    if wanted is None:
+        wanted = [name for name in sources if _DEFAULT.search(sources[name])]
+    wanted = sorted(wanted)
+    for name in [*wanted, _START]:
+        add(name)
+    mains = ", ".join(f"'{name}': modules['{name}'].main" for name in wanted)
+    return (
+        '(() => {\n"use strict";\nconst modules = {};\n'
+        + "".join(done.values())
+        + f"const explorables = {{ {mains} }};\n"
+        + f"return (box) => modules['{_START}'].start(box, explorables);\n}})()"
+    )
