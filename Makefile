@@ -26,7 +26,7 @@ test: $(VENV)/.test book ## Set everything up, build the book, pass the tests
 	ruff format --check
 	ruff check
 	mypy
-	DESCENT_CHROMIUM="$$(tools/find-browser)" pytest
+	DESCENT_CHROMIUM="$$(tools/find-browser)" pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: serve
 serve: book ## Build the book and serve it at http://127.0.0.1:8000

@@ -1,9 +1,9 @@
 """A book's manners: what a page says of itself to those who link to it or search it.
 
 Every page gets a description and a preview for social networks; terms of the
-glossary say what they mean where they are used; the site gets a map, a page for
-addresses that lead nowhere, and a page that says which versions computed the book
-and how long that took.
+glossary say what they mean where they are used; the search leads to chapters first;
+the site gets a map, a page for addresses that lead nowhere, and a page that says which
+versions computed the book and how long that took.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 STATUS = "status"
 CARD = "card.png"
@@ -290,8 +291,15 @@ def card(site: Path, title: str) -> Image.Image:
     return found.quantize(128, dither=Image.Dither.NONE)
 
 
+def _weigh_search(app: Sphinx, config: Config) -> None:
+    """Let the search weigh its finds as the book wants."""
+    # By its whole path: Sphinx looks from wherever the build was started.
+    config["html_search_scorer"] = str(Path(__file__).with_name("scorer.js"))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
+    app.connect("config-inited", _weigh_search)
     app.connect("html-page-context", _dress, priority=800)
     app.connect("html-collect-pages", _add_status)
     # Before the unused is taken away, and before the gate.
