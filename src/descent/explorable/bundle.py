@@ -56,7 +56,7 @@ def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> s
 
     Parameters
     ----------
-    sources : mapping of str to str
+    sources : mapping
         The modules by name, without their ending. One of them, ``start``, exports a
         function ``start(element, explorables)``.
     wanted : iterable of str, optional
