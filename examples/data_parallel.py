@@ -27,5 +27,6 @@ for _step in range(20):
     report = clip(model.parameters())
     optimizer.step()
 
-print(f"rank {rank}: norm {report.grad_norm:.6f}, threshold {report.threshold:.6f}")
+norm, threshold = report.grad_norm, report.threshold
+print(f"rank {rank}: norm {norm:.6f}, threshold {threshold:.6f}")
 dist.destroy_process_group()

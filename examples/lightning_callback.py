@@ -19,7 +19,8 @@ class AutoClipCallback(lightning.Callback):
 
     def on_before_optimizer_step(self, trainer, module, optimizer):
         report = self.clip(module.parameters())
-        module.log_dict({"grad_norm": report.grad_norm, "tau": report.threshold})
+        module.log("grad_norm", report.grad_norm)
+        module.log("threshold", report.threshold)
 
     def state_dict(self):
         return self.clip.state_dict()

@@ -1,7 +1,7 @@
 """Loss, gradient norm and threshold in TensorBoard.
 
-Run with: python examples/tensorboard_log.py FOLDER (needs the package tensorboard),
-then: tensorboard --logdir FOLDER
+Run with: python examples/tensorboard_log.py FOLDER
+then: tensorboard --logdir FOLDER (both need the package tensorboard)
 """
 
 import sys

@@ -132,7 +132,9 @@ def _add_status(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield the page of versions and times."""
     rows = []
     total = 0.0
-    for name, data in sorted(app.env.nb_metadata.items()):  # type: ignore[attr-defined]
+    first = app.config.root_doc
+    for name in [first, *app.env.toctree_includes[first]]:
+        data = app.env.nb_metadata.get(name, {})  # type: ignore[attr-defined]
         run: dict[str, Any] = data.get("exec_data") or {}
         if run.get("runtime") is not None:
             total += run["runtime"]
@@ -146,8 +148,9 @@ def _add_status(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         versions.append((html.escape(package), metadata.version(package)))
     body = (
         "<section><h1>Versions and execution times</h1>"
-        "<p>Every number and picture of this book was computed by its own code. This "
-        "is what computed them, and how long it took.</p>"
+        "<p>What the chapters show was computed while this site was built. This is "
+        "what computed it, and how long it took. The few tables that were recorded "
+        "beforehand name their own versions.</p>"
         "<h2>Seconds for each chapter</h2>"
         + _table(("Chapter", "Seconds"), rows)
         + "<h2>Versions</h2>"
@@ -190,14 +193,15 @@ a {{ color: #0f5fcc; }}
 :root[data-theme="dark"] a {{ color: #6aa5ff; }}
 body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 34rem;
   margin: 15vh auto; padding: 0 1.5rem; }}
+form {{ display: flex; flex-wrap: wrap; gap: 0.5rem; }}
 input, button {{ font: inherit; padding: 0.3rem 0.6rem; max-width: 100%; }}
 </style>
 </head>
 <body>
 <main>
 <h1>There is no page here</h1>
-<p>Downhill from here is only the wall. The page may have moved;
-<a href="{base}index.html">{title}</a> starts on its first page.</p>
+<p>The page may have moved. <a href="{base}index.html">{title}</a> starts on its first
+page, and the search finds the rest.</p>
 <form action="{base}search.html" role="search">
 <input type="search" name="q" aria-label="Search the book">
 <button>Search the book</button>

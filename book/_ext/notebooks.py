@@ -31,12 +31,64 @@ BRANCH = "notebooks"
 
 _GLUED = re.compile(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`")
 _TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<[^`>]+>)?`")
-_REFERENCE = re.compile(r"\{(?:num)?ref\}`(?:([^`<]+?)\s*<[^`>]+>|([^`]+))`")
+_REFERENCE = re.compile(r"\{(ref|numref|doc)\}`(?:([^`<]+?)\s*<[^`>]+>|([^`]+))`")
+_LISTING = re.compile(
+    r"^```\{literalinclude\} (\S+)\n((?:^:.*\n)*)```$", flags=re.MULTILINE
+)
 _CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 _LABEL = re.compile(r"^\([\w-]+\)=\n", flags=re.MULTILINE)
 
 
-def readable(text: str, numbers: dict[str, Any]) -> str:
+def names_of_places(app: Sphinx) -> dict[tuple[str, str], str]:
+    """Return what a page calls the places that a text refers to.
+
+    Returns
+    -------
+    dict of (str, str) to str
+        By role and label: ``("ref", "ch-loss")`` is the chapter's title,
+        ``("numref", "fig-loss")`` the figure's number.
+    """
+    found = {("doc", name): node.astext() for name, node in app.env.titles.items()}
+    standard = app.env.domaindata["std"]
+    for label, (_, _, title) in standard["labels"].items():
+        found["ref", label] = title
+    for label, (name, target) in standard["anonlabels"].items():
+        figures = app.env.toc_fignumbers.get(name, {}).get("figure", {})
+        if target in figures:
+            number = ".".join(str(part) for part in figures[target])
+            found["numref", label] = app.config.numfig_format["figure"] % number
+    return found
+
+
+def listing(folder: Path, name: str, options: str) -> str:
+    """Return what a listing shows, as a block of code.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the chapter lies, from which `name` leads to the program.
+    name : str
+        The program.
+    options : str
+        The listing's options; ``:lines:`` chooses some, counted from 1.
+    """
+    lines = (folder / name).read_text("utf8").splitlines()
+    chosen = re.search(r"^:lines: (.*)$", options, flags=re.MULTILINE)
+    if chosen:
+        kept = []
+        for part in chosen[1].split(","):
+            first, _, last = part.strip().partition("-")
+            kept += lines[int(first) - 1 : int(last or first)]
+        lines = kept
+    return "\n".join(["```python", *lines, "```"])
+
+
+def readable(
+    text: str,
+    numbers: dict[str, Any],
+    places: dict[tuple[str, str], str],
+    folder: Path,
+) -> str:
     """Return a chapter's text with MyST's roles as plain Markdown.
 
     Parameters
@@ -45,6 +97,10 @@ def readable(text: str, numbers: dict[str, Any]) -> str:
         A Markdown cell.
     numbers : dict
         What the chapter glued, by name.
+    places : dict
+        What references say, by role and label.
+    folder : pathlib.Path
+        Where the chapter lies.
     """
 
     def number(match: re.Match[str]) -> str:
@@ -55,7 +111,8 @@ def readable(text: str, numbers: dict[str, Any]) -> str:
 
     text = _GLUED.sub(number, text)
     text = _TERM.sub(r"\1", text)
-    text = _REFERENCE.sub(lambda m: f"*{m[1] or m[2]}*", text)
+    text = _REFERENCE.sub(lambda m: f"*{m[2] or places.get((m[1], m[3]), m[3])}*", text)
+    text = _LISTING.sub(lambda m: listing(folder, m[1], m[2]), text)
     text = _CITATION.sub(r"[\1]", text)
     return _LABEL.sub("", text)
 
@@ -78,7 +135,11 @@ def glued(path: Path) -> dict[str, Any]:
 
 
 def for_readers(
-    notebook: NotebookNode, numbers: dict[str, Any], package: str
+    notebook: NotebookNode,
+    package: str,
+    numbers: dict[str, Any],
+    places: dict[tuple[str, str], str],
+    folder: Path,
 ) -> NotebookNode:
     """Return a copy of an executed notebook that runs and reads well by itself.
 
@@ -86,15 +147,15 @@ def for_readers(
     ----------
     notebook : nbformat.NotebookNode
         The executed chapter.
-    numbers : dict
-        What the chapter glued, by name.
     package : str
         What pip installs to get the book's package.
+    numbers, places, folder
+        As `readable` takes them.
     """
     copy = nbformat.from_dict(notebook)
     for cell in copy.cells:
         if cell.cell_type == "markdown":
-            cell.source = readable(cell.source, numbers)
+            cell.source = readable(cell.source, numbers, places, folder)
         else:
             cell.outputs = _merged(cell.get("outputs", []))
     install = nbformat.v4.new_code_cell(
@@ -170,7 +231,10 @@ def _add_buttons(
     target.parent.mkdir(parents=True, exist_ok=True)
     numbers = glued(executed.with_suffix(".glue.json"))
     package = f"descent @ git+{url}@{branch}"
-    nbformat.write(for_readers(notebook, numbers, package), target)
+    found = for_readers(
+        notebook, package, numbers, names_of_places(app), Path(app.srcdir)
+    )
+    nbformat.write(found, target)
 
     for group in context["header_buttons"]:
         for button in group.get("buttons", []):

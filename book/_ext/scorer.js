@@ -1,12 +1,16 @@
-// How the search weighs what it finds. Sphinx's own numbers, but for titles: the
-// chapter that is called by the searched word comes before the word's entries in the
-// glossary and in the API reference, which count 100.
+// How the search weighs what it finds: as Sphinx does, but a chapter that is called by
+// what was asked for comes first, before its entries in the glossary and the API.
 var Scorer = {
+  score: ([, title, , , score]) => {
+    const asked = new URLSearchParams(location.search).get("q") ?? "";
+    const called = title.replace(/^[\d.]+ /, "").toLowerCase();
+    return called === asked.trim().toLowerCase() ? score + 200 : score;
+  },
   objNameMatch: 11,
   objPartialMatch: 6,
   objPrio: { 0: 15, 1: 5, 2: -5 },
   objPrioDefault: 0,
-  title: 120,
+  title: 15,
   partialTitle: 7,
   term: 5,
   partialTerm: 2,

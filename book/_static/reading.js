@@ -11,6 +11,19 @@
   for (const box of document.querySelectorAll("main pre, main .math-block"))
     observer.observe(box);
 
+  // Excerpts on the search page are of the text, not of what stands around it.
+  document.addEventListener("DOMContentLoaded", () => {
+    if (typeof Search === "undefined") return;
+    const textOf = Search.htmlToText;
+    const around =
+      "#jb-print-docs-body, .bd-header-article, .bd-sidebar-secondary, .prev-next-footer";
+    Search.htmlToText = (text, anchor) => {
+      const page = new DOMParser().parseFromString(text, "text/html");
+      for (const part of page.querySelectorAll(around)) part.remove();
+      return textOf(page.documentElement.outerHTML, anchor);
+    };
+  });
+
   // Paper is white, and shows what nobody has scrolled to.
   let theme;
   addEventListener("beforeprint", () => {

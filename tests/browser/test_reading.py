@@ -155,7 +155,8 @@ def test_the_notebook_for_download_reads_and_runs_by_itself(
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     assert code
     assert "{glue:" not in text
-    assert re.findall(r"\{(?:term|ref|numref|cite[:\w]*|eq)\}`", text) == []
+    assert re.findall(r"\{(?:term|ref|numref|doc|cite[:\w]*|eq)\}`", text) == []
+    assert re.findall(r"\*(?:ch|fig)-[\w-]+\*|\{literalinclude\}", text) == []
     # What the page shows is in the notebook: as many pictures, and some text.
     pictures = sum(
         mime in output.get("data", {})
