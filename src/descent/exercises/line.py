@@ -19,6 +19,8 @@ def check_count(count: Callable[[nn.Module], int]) -> None:
     expect("the parameters of nn.Linear(3, 5)", count(nn.Linear(3, 5)), 20)
     deep = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2, bias=False))
     expect("the parameters of two layers, the second without bias", count(deep), 30)
+    deep[0].requires_grad_(False)
+    expect("the same with the first layer frozen", count(deep), 10)
 
 
 @exercise("line-two-points")

@@ -76,7 +76,7 @@ function render({ model, el }) {
     map.heat(state.loss, values, CELLS, CELLS, MS, BS);
     map.line(path, { stroke: "#fefefe", "stroke-width": 1.5 });
     map.dots(path, 5, { stroke: "#fefefe" });
-    // As long as it is steep, within what can be seen.
+    // Longer where it is steeper, within what can be seen: not the step's own length.
     const length = 0.3 + 1.2 * Math.min(1, norm / Math.hypot(...far));
     if (norm > 0) {
       const tip = here.map((value, i) => value - (length * g[i]) / norm);
@@ -87,7 +87,7 @@ function render({ model, el }) {
 
     const seen = losses.filter((loss) => Number.isFinite(loss));
     const [low, high] = state.loss === "absolute" ? [0.05, 30] : [0.005, 400];
-    curve.frame([0, Math.max(20, t)], [low, Math.max(high, 2 * Math.max(...seen))]);
+    curve.frame([-0.5, Math.max(20, t)], [low, Math.max(high, 2 * Math.max(...seen))]);
     curve.line(losses.map((loss, k) => [k, loss]), { stroke: "var(--ex-blue)" });
     curve.dots(losses.map((loss, k) => [k, loss]), 5, { stroke: "var(--ex-blue)" });
 
@@ -101,11 +101,12 @@ function render({ model, el }) {
     const before = steps ? losses[steps - 1] : NaN;
     const change = steps
       ? ` The last step ${losses[steps] <= before ? "lowered" : "raised"} it by ${show(Math.abs(losses[steps] - before))}.`
-      : " Take a step: it goes against the gradient, along the arrow.";
+      : " Take a step: it goes against the gradient, the way the arrow points.";
     const outside = here[0] < MS[0] || here[0] > MS[1] || here[1] < BS[0] || here[1] > BS[1];
     return (
       `After ${steps} steps: m = ${show(here[0])}, b = ${show(here[1])}, loss ${show(losses[steps], 4)}.${change} ` +
-      `The gradient is (${show(g[0])}, ${show(g[1])}), its norm ${show(norm)}.` +
+      `The gradient is (${show(g[0])}, ${show(g[1])}), its norm ${show(norm)}; ` +
+      `a step is α times that, ${show(rate * norm)}.` +
       (outside ? " The place lies outside the map." : "")
     );
   }
