@@ -236,12 +236,25 @@ def _repair(site: Path) -> None:
             path.write_text(repaired, "utf8")
 
 
+def _name_chapters(site: Path) -> None:
+    """Let the search know chapters by their titles, without number and markup.
+
+    With them no title is the one that is searched, and a chapter found by its title is
+    listed twice.
+    """
+    path = site / "searchindex.js"
+    text = path.read_text("utf8")
+    number = r'<span class=\\?"section-number\\?">[^<]*</span>'
+    path.write_text(re.sub(number, "", text), "utf8")
+
+
 def _finish(app: Sphinx, failure: Exception | None) -> None:
     """Write the map of the site, the page for wrong addresses, the preview card."""
     if failure is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
     _repair(site)
+    _name_chapters(site)
     base = app.config.html_baseurl.rstrip("/") + "/"
     # A server answers a wrong address at any depth: only whole paths lead home.
     home = urlsplit(base).path

@@ -3,8 +3,7 @@
 var Scorer = {
   score: ([, title, , , score]) => {
     const asked = new URLSearchParams(location.search).get("q") ?? "";
-    const called = title.replace(/^[\d.]+ /, "").toLowerCase();
-    return called === asked.trim().toLowerCase() ? score + 200 : score;
+    return title.toLowerCase() === asked.trim().toLowerCase() ? score + 200 : score;
   },
   objNameMatch: 11,
   objPartialMatch: 6,
