@@ -1,0 +1,53 @@
+"""What a page may cost a reader before they touch it.
+
+`make audit` measures speed with Lighthouse; this is the part of its budget that does
+not depend on how fast the machine is.
+"""
+
+import gzip
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page
+from visiting import PHONE, SITE, pages
+
+each_page = pytest.mark.parametrize("name", pages())
+
+MOST_BYTES = 450_000
+TEXT = (".html", ".css", ".js", ".svg", ".txt", ".xml", ".json")
+
+WATCH_SHIFTS = """
+    window.shifted = 0;
+    new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) window.shifted += entry.value;
+    }).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    context = PHONE.open(browser, has_touch=True)
+    context.add_init_script(WATCH_SHIFTS)
+    yield context.new_page()
+    context.close()
+
+
+def transferred(path: str) -> int:
+    """Return how many bytes a server that compresses sends for a file."""
+    content = (SITE / path).read_bytes()
+    return len(gzip.compress(content)) if path.endswith(TEXT) else len(content)
+
+
+@each_page
+def test_a_page_is_light_and_stands_still(page: Page, address: str, name: str):
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(urlsplit(request.url).path[1:]))
+    page.goto(f"{address}{name}.html", wait_until="networkidle")
+    files = {path: transferred(path) for path in asked if (SITE / path).is_file()}
+    assert f"{name}.html" in files
+    heaviest = sorted(files.items(), key=lambda item: -item[1])[:4]
+    assert sum(files.values()) <= MOST_BYTES, heaviest
+    # No animation before a reader is there, and no sound before it is asked for.
+    assert [path for path in files if path.endswith((".gif", ".wav"))] == []
+    assert page.evaluate("window.shifted") < 0.001
