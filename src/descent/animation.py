@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,20 +161,16 @@ def animate(
         raise TypeError(f"figure must be a matplotlib figure, got {figure!r}")
     maps: list[_Box] = []
     try:
-        if isinstance(frames, int | np.integer):
+        if not isinstance(frames, Sized):
             frames = range(checks.integer("frames", frames, at_least=1))
         if len(frames) == 0:
             raise ValueError("frames must name at least one frame, got none")
-        still = checks.integer("still", still, at_least=-len(frames))
-        if still >= len(frames):
-            raise ValueError(
-                f"still must be one of the {len(frames)} frames, got {still}"
-            )
+        count = len(frames)
+        still = checks.integer("still", still, at_least=-count, at_most=count - 1)
         for name, value in (("duration", duration), ("hold", hold)):
             if checks.integer(name, value, at_least=10) % 10:
                 raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
-        if checks.integer("colors", colors, at_least=32) > 255:
-            raise ValueError(f"colors must be at most 255, got {colors}")
+        colors = checks.integer("colors", colors, at_least=32, at_most=255)
         width, height = FigureCanvasAgg(figure).get_width_height()
         changes = _film(map(_Stage(figure, update), frames))
         maps = _maps(figure)

@@ -308,10 +308,7 @@ def _program(name: str, instrument: str | int) -> int:
     """Return an instrument's number in General MIDI."""
     if isinstance(instrument, str):
         return INSTRUMENTS[checks.one_of(name, instrument, tuple(INSTRUMENTS))]
-    program = checks.integer(name, instrument, at_least=0)
-    if program > 127:
-        raise ValueError(f"{name} must be at most 127, got {program}")
-    return program
+    return checks.integer(name, instrument, at_least=0, at_most=127)
 
 
 @lru_cache(maxsize=1)
