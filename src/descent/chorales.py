@@ -12,9 +12,9 @@ the one that the environment variable ``DESCENT_CACHE`` names).
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy as np
 import platformdirs
 
 from descent import checks, packages
+from descent.files import replacing
 from descent.scores import Chorale, Note, group_by_tune, read_all
 from descent.soundfont import SoundFont
 
@@ -408,13 +409,7 @@ def _write_cache(path: Path, chorales: Chorales) -> None:
         }
         arrays[name] = split.sources
         arrays[f"{name}-texts"] = np.array(json.dumps(texts))
-    temporary = None
-    try:
+    with suppress(OSError):  # a full or read-only disk: the next call plays them again
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
+        with replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    except OSError:  # a full or read-only disk: the next call plays them again
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
