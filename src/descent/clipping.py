@@ -46,6 +46,13 @@ __all__ = ["AutoClip", "ClipNorm", "Clipper", "Report", "global_norm"]
 # the smallest float32; it is then measured again in float64, as one that overflowed.
 _TINY = 1e-16
 
+# The same for float64, and what its numbers are multiplied with if they are too small
+# for their squares, divided by if they are too large: a power of 2, so that nothing is
+# rounded.
+_TINIEST, _SHIFT = 1e-140, 2.0**600
+
+_HALF = (torch.float16, torch.bfloat16)
+
 _POLICIES = ("skip", "raise", "ignore")
 
 
@@ -76,7 +83,7 @@ Clipper = Callable[[Iterable[Tensor]], Report]
 def global_norm(parameters: Tensor | Iterable[Tensor]) -> float:
     """Return the length of the gradient, all parameters taken as one vector.
 
-    ``sqrt(sum of g**2 over every element of every gradient)``. Parameters
+    ``sqrt(sum of |g|**2 over every element of every gradient)``. Parameters
     without a gradient count as zero. The result is right also where the sum of
     squares is too large or too small for the gradients' own precision.
 
@@ -410,14 +417,21 @@ def _norm(gradients: list[Tensor]) -> float:
     """Return the norm of the gradients taken as one vector."""
     if not gradients:
         return 0.0
-    half = (torch.float16, torch.bfloat16)
-    if any(gradient.dtype in half for gradient in gradients):
-        gradients = [gradient.float() for gradient in gradients]
+    if any(gradient.dtype in _HALF for gradient in gradients):
+        gradients = [g.float() if g.dtype in _HALF else g for g in gradients]
     norm = _whole(get_total_norm(gradients))
     if _TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
-    return _whole(get_total_norm([gradient.double() for gradient in gradients]))
+    wide = [
+        gradient.to(torch.complex128 if gradient.is_complex() else torch.float64)
+        for gradient in gradients
+    ]
+    norm = _whole(get_total_norm(wide))
+    if _TINIEST < norm < math.inf or math.isnan(norm):
+        return norm
+    scale = 1 / _SHIFT if norm > 1 else _SHIFT
+    return _whole(get_total_norm([gradient * scale for gradient in wide])) / scale
 
 
 def _whole(norm: Tensor) -> float:
@@ -429,5 +443,13 @@ def _whole(norm: Tensor) -> float:
 
 def _scale(gradients: list[Tensor], factor: float) -> None:
     """Multiply all gradients in place."""
-    if gradients:
-        torch._foreach_mul_(gradients, factor)
+    others = []
+    for gradient in gradients:
+        if gradient.dtype in _HALF:
+            # One by one: for many at once, the factor is rounded to their precision,
+            # in which a small one is zero.
+            gradient.mul_(factor)
+        else:
+            others.append(gradient)
+    if others:
+        torch._foreach_mul_(others, factor)
