@@ -168,6 +168,58 @@ def test_the_oracle_is_better_than_any_mask_near_it():
     assert phase_sensitive_loss(oracle, sources) < 1e-12
 
 
+ONE = samples_of(4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 2, 4, BINS), (5, 1, 4, BINS), (5, 2, 1, BINS), (5, 2, 4, 1), (2, 4, BINS)],
+)
+def test_masks_that_only_broadcasting_fits_are_refused(shape):
+    sources, masks = noise(5, 2, ONE), torch.ones(shape, dtype=torch.float64)
+    wanted = rf"^masks must have the shape \(5, 2, 4, {BINS}\), got \({shape[0]}, "
+    for loss in (phase_sensitive_loss, snr_loss):
+        with pytest.raises(ValueError, match=wanted):
+            loss(masks, sources)
+    if shape[1] == 1:  # a mixture does not say of how many sources it is
+        assert apply_masks(masks, sources.sum(dim=1)).shape == (5, 1, ONE)
+    else:
+        with pytest.raises(ValueError, match=r"^masks must have the shape \("):
+            apply_masks(masks, sources.sum(dim=1))
+
+
+@pytest.mark.parametrize(
+    "mixture",
+    [
+        torch.zeros(8000),
+        torch.zeros(1, 2, 8000),
+        torch.zeros(63, BINS, dtype=torch.complex64),
+        torch.zeros(1, 63, BINS - 1, dtype=torch.complex64),
+    ],
+    ids=["one waveform", "sources", "one spectrogram", "other bins"],
+)
+def test_maskers_name_a_mixture_of_another_shape(mixture):
+    for masker in (MaskNetwork(hidden=2), FixedFilter(noise(1, 2, 1000))):
+        with pytest.raises(ValueError, match=r"^mixture must have the shape \(batch, "):
+            masker(mixture)
+
+
+def test_a_filter_masks_a_spectrogram_as_it_does_its_waveform():
+    masker, mixture = FixedFilter(noise(3, 2, 1000)), noise(2, 1000)
+    assert torch.equal(masker(mixture), masker(stft(mixture)))
+
+
+def test_sources_have_three_axes():
+    sources = np.zeros((2, 5000), dtype=np.float32)
+    message = (
+        r"^sources must have the shape \(pieces, source, samples\), got \(2, 5000\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        cut(sources, 5)
+    with pytest.raises(ValueError, match=message):
+        draw_excerpts(sources, 1, 5, torch.Generator())
+
+
 # --- Scores
 
 
