@@ -248,13 +248,26 @@ def test_si_sdr_of_a_known_distortion():
     assert si_sdr(target + other, target).item() == pytest.approx(20, abs=1e-4)
 
 
-@given(st.floats(-3, 3), st.integers(0, 99))
-def test_si_sdr_does_not_hear_loudness(power, seed):
-    target = noise(1000, seed=seed)
-    estimate = target + 0.5 * noise(1000, seed=seed + 1)
+@given(st.floats(-12, 6), st.integers(0, 99), st.sampled_from(("float32", "float64")))
+def test_si_sdr_does_not_hear_loudness(power, seed, dtype):
+    target = noise(1000, seed=seed).to(getattr(torch, dtype))
+    estimate = target + 0.3 * noise(1000, seed=seed + 1).to(target.dtype)
     plain = si_sdr(estimate, target)
-    torch.testing.assert_close(si_sdr(10**power * estimate, target), plain)
-    torch.testing.assert_close(si_sdr(-estimate, 10**power * target), plain)
+    close = {"rtol": 0, "atol": 1e-4}
+    torch.testing.assert_close(si_sdr(10**power * estimate, target), plain, **close)
+    torch.testing.assert_close(si_sdr(-estimate, 10**power * target), plain, **close)
+
+
+def test_a_silent_estimate_counts_zero_and_a_perfect_one_is_finite():
+    target = noise(2, 1000).float()
+    silence = torch.zeros_like(target).requires_grad_()
+    si_sdr(silence, target).sum().backward()
+    assert silence.grad.isfinite().all()
+    assert torch.equal(si_sdr(silence, target), torch.zeros(2))
+    assert (si_sdr(target, target) > 90).all()
+    assert si_sdr(target, target).isfinite().all()
+    assert si_sdr(target, silence).isnan().all()
+    assert si_sdr(silence, silence).isnan().all()
 
 
 def test_improvement_is_over_the_mixture_and_nothing_can_be_said_of_silence():
