@@ -191,10 +191,15 @@ def still_number(data: bytes) -> int:
     data : bytes
         The GIF file.
 
+    Returns
+    -------
+    int
+        The frame's number.
+
     Raises
     ------
     ValueError
-        If the comment names none: the GIF was not made by `animate`.
+        If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         return _read_comment(image)[0]
@@ -208,10 +213,15 @@ def still_of(data: bytes) -> Image.Image:
     data : bytes
         The GIF file.
 
+    Returns
+    -------
+    PIL.Image.Image
+        The frame, in red, green and blue.
+
     Raises
     ------
     ValueError
-        If the comment names none: the GIF was not made by `animate`.
+        If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         still, _ = _read_comment(image)
@@ -225,15 +235,20 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
     Parameters
     ----------
     data : bytes
-        The GIF file, made by `animate`.
+        The GIF file, made by :func:`animate`.
     exchange : callable
         Takes colors, shape (colors, 3), uint8; returns what takes their places,
-        such as `descent.figures.on_dark`.
+        such as :func:`descent.figures.on_dark`.
+
+    Returns
+    -------
+    bytes
+        The new GIF file, with the same frames, times and still.
 
     Raises
     ------
     ValueError
-        If the GIF was not made by `animate`.
+        If the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         still, maps = _read_comment(image)

@@ -39,6 +39,11 @@ def wav(waveform: np.ndarray, sample_rate: int) -> bytes:
     sample_rate : int
         Samples a second.
 
+    Returns
+    -------
+    bytes
+        The file.
+
     Raises
     ------
     ValueError

@@ -34,15 +34,15 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         one is complete.
     **parts
         Whatever belongs to the run, by name: objects with a ``state_dict`` (a
-        network, an optimizer, an `AutoClip`), PyTorch's random generators, and
-        tensors and plain Python values, such as the step or lists of numbers.
-        PyTorch's global random numbers are kept in any case.
+        network, an optimizer, an :class:`~descent.clipping.AutoClip`), PyTorch's
+        random generators, and tensors and plain Python values, such as the step or
+        lists of numbers. PyTorch's global random numbers are kept in any case.
 
     Raises
     ------
     TypeError
-        If a part is, or its state holds, something that `load_checkpoint` could not
-        read, such as a number of NumPy's. Nothing is written then.
+        If a part is, or its state holds, something that :func:`load_checkpoint`
+        could not read, such as a number of NumPy's. Nothing is written then.
     """
     state = {_RNG: torch.get_rng_state()}
     for name, part in parts.items():
@@ -66,7 +66,7 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
 
 
 def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
-    """Put a run back to where `save_checkpoint` found it.
+    """Put a run back to where :func:`save_checkpoint` found it.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is not one of `save_checkpoint`, or lacks one of the parts.
+        If the file is not one of :func:`save_checkpoint`, or lacks one of the parts.
         Nothing is changed then.
     """
     try:

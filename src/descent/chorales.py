@@ -84,7 +84,7 @@ class Split:
     tunes : tuple of int
         A number for each piece's hymn tune: the same number, the same tune.
     sources : numpy.ndarray
-        Shape (pieces, 2, samples), float32, at `SAMPLE_RATE`: soprano and
+        Shape (pieces, 2, samples), float32, at :data:`SAMPLE_RATE`: soprano and
         accompaniment.
     """
 
@@ -145,14 +145,15 @@ def load_chorales(
     An eighth of the tunes is for validation and an eighth for the test, drawn once
     and for all; so a tune, in whatever harmonization and whatever the settings, is
     always on the same side. Each split takes one piece of every tune before it takes
-    a second. (`descent.scores.group_by_tune` says what one tune is.)
+    a second. (:func:`descent.scores.group_by_tune` says what one tune is.)
 
     Parameters
     ----------
     pieces : tuple of int
         How many pieces for training, validation and test, each at least 1.
     soprano, accompaniment : str or int
-        Instruments: a name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+        Instruments: a name in :data:`INSTRUMENTS`, or a number of General MIDI, 0 to
+        127.
     seconds : float
         How much of each piece, from its beginning; at least one sample. A shorter
         piece is followed by silence.
@@ -227,7 +228,7 @@ def play(
     notes : sequence of Note
         The notes, of one voice or several.
     instrument : str or int
-        A name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+        A name in :data:`INSTRUMENTS`, or a number of General MIDI, 0 to 127.
     seconds : float
         How much to return; at least one sample.
     tempo : float
@@ -239,7 +240,7 @@ def play(
     Returns
     -------
     numpy.ndarray
-        Shape (samples,), float32, at `SAMPLE_RATE`; all zeros where nobody plays.
+        Shape (samples,), float32, at :data:`SAMPLE_RATE`; all zeros where nobody plays.
 
     Raises
     ------
@@ -311,6 +312,11 @@ def cache_folder() -> Path:
 
     The one that the environment variable ``DESCENT_CACHE`` names; without it
     ``descent`` among the user's caches, on Linux ``~/.cache/descent``.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder; it need not be there yet.
     """
     named = os.environ.get("DESCENT_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("descent")

@@ -169,7 +169,7 @@ class ClipNorm(_NormClipper):
     threshold : float
         The largest norm allowed, above 0.
     nonfinite : {"skip", "raise", "ignore"}
-        What to do about a norm that is not finite, as for `AutoClip`.
+        What to do about a norm that is not finite, as for :class:`AutoClip`.
 
     Raises
     ------
@@ -265,9 +265,9 @@ class AutoClip(_NormClipper):
 
     @property
     def thresholds(self) -> np.ndarray:
-        """The threshold of every step in `history`, shape (steps,).
+        """The threshold of every step in :attr:`history`, shape (steps,).
 
-        A state holds the norms only. After `load_state_dict` the first look at
+        A state holds the norms only. After :meth:`load_state_dict` the first look at
         the thresholds works those of the past out again, a few microseconds each.
         """
         missing = len(self._norms) - len(self._thresholds)
@@ -284,7 +284,7 @@ class AutoClip(_NormClipper):
 
     @property
     def clipped_share(self) -> float:
-        """The share of the steps in `history` that were clipped; 0 before any."""
+        """The share of the steps in :attr:`history` that were clipped; 0 before any."""
         if not self._norms:
             return 0.0
         return float(np.mean(self.history > self.thresholds))
@@ -354,7 +354,7 @@ class AutoClip(_NormClipper):
         Parameters
         ----------
         state : mapping
-            What `state_dict` returned.
+            What :meth:`state_dict` returned.
 
         Raises
         ------

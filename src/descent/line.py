@@ -45,7 +45,7 @@ def draw_line(rng: np.random.RandomState, n: int = 100, sigma: float = 0.1) -> L
     Parameters
     ----------
     rng : numpy.random.RandomState
-        The generator to draw from, as `descent.seeds.set_seed` returns it.
+        The generator to draw from, as :func:`descent.seeds.set_seed` returns it.
     n : int
         How many points, evenly spaced over [-10, 10].
     sigma : float

@@ -309,7 +309,7 @@ def draw_excerpts(
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as `Split.sources`.
+        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
     batch : int
         How many excerpts.
     frames : int
@@ -359,7 +359,7 @@ def cut(sources: np.ndarray, frames: int) -> Tensor:
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as `Split.sources`.
+        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
     frames : int
         How many frames each excerpt has, at least 4.
 

@@ -33,7 +33,7 @@ __all__ = ["Explorable", "explorable"]
 
 
 class Explorable:
-    """A still with data; `explorable` makes it, a cell's last line shows it.
+    """A still with data; :func:`explorable` makes it, a cell's last line shows it.
 
     Attributes
     ----------
