@@ -413,7 +413,7 @@ def main() -> None:
     """Read the command line, run, and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument(
         "--only", default="", help="only runs whose SETTING/CLIP/LR/SEED matches"
     )

@@ -1,11 +1,13 @@
 """The code behind *Descent*, an executable book on gradient descent.
 
-Modules, lowest floor first; each imports only from those above it:
+Modules, lowest floor first; each imports only from modules listed before it:
 
 ``checks``
     Arguments checked once, with messages that say what is allowed.
 ``seeds``
     The one place where random numbers start.
+``files``
+    Files that are written whole or not at all.
 ``line``, ``loss``, ``surfaces``, ``recurrent``
     Things to learn: a line, its losses, surfaces with a shape, a network with memory.
 ``landscape``
@@ -20,8 +22,11 @@ Modules, lowest floor first; each imports only from those above it:
     Music to separate: Bach's chorales, read, played, mixed, split by tune.
 ``spectrogram``, ``metrics``, ``separation``
     Masks on spectrograms, the network that finds them, and how good they are.
-``figures``, ``animation``, ``explorable``
-    One style for every figure, one way to make it move, one to let it be touched.
+``figures``, ``animation``, ``audio``, ``explorable``
+    One style for every figure, one way to make it move, to let it be heard, to let it
+    be touched.
+``recorded``
+    Measurements that a build does not repeat.
 ``prose``, ``exercises``
     Numbers handed to the text, and answers checked.
 """

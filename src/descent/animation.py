@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,20 +161,16 @@ def animate(
         raise TypeError(f"figure must be a matplotlib figure, got {figure!r}")
     maps: list[_Box] = []
     try:
-        if isinstance(frames, int | np.integer):
+        if not isinstance(frames, Sized):
             frames = range(checks.integer("frames", frames, at_least=1))
         if len(frames) == 0:
             raise ValueError("frames must name at least one frame, got none")
-        still = checks.integer("still", still, at_least=-len(frames))
-        if still >= len(frames):
-            raise ValueError(
-                f"still must be one of the {len(frames)} frames, got {still}"
-            )
+        count = len(frames)
+        still = checks.integer("still", still, at_least=-count, at_most=count - 1)
         for name, value in (("duration", duration), ("hold", hold)):
             if checks.integer(name, value, at_least=10) % 10:
                 raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
-        if checks.integer("colors", colors, at_least=32) > 255:
-            raise ValueError(f"colors must be at most 255, got {colors}")
+        colors = checks.integer("colors", colors, at_least=32, at_most=255)
         width, height = FigureCanvasAgg(figure).get_width_height()
         changes = _film(map(_Stage(figure, update), frames))
         maps = _maps(figure)
@@ -195,10 +191,15 @@ def still_number(data: bytes) -> int:
     data : bytes
         The GIF file.
 
+    Returns
+    -------
+    int
+        The frame's number.
+
     Raises
     ------
     ValueError
-        If the comment names none: the GIF was not made by `animate`.
+        If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         return _read_comment(image)[0]
@@ -212,10 +213,15 @@ def still_of(data: bytes) -> Image.Image:
     data : bytes
         The GIF file.
 
+    Returns
+    -------
+    PIL.Image.Image
+        The frame, in red, green and blue.
+
     Raises
     ------
     ValueError
-        If the comment names none: the GIF was not made by `animate`.
+        If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         still, _ = _read_comment(image)
@@ -229,15 +235,20 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
     Parameters
     ----------
     data : bytes
-        The GIF file, made by `animate`.
+        The GIF file, made by :func:`animate`.
     exchange : callable
         Takes colors, shape (colors, 3), uint8; returns what takes their places,
-        such as `descent.figures.on_dark`.
+        such as :func:`descent.figures.on_dark`.
+
+    Returns
+    -------
+    bytes
+        The new GIF file, with the same frames, times and still.
 
     Raises
     ------
     ValueError
-        If the GIF was not made by `animate`.
+        If the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
         still, maps = _read_comment(image)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from descent import checks
 from descent.figures import MAP
-from descent.spectrogram import stft
+from descent.spectrogram import N_FFT, stft
 
 __all__ = ["Players", "wav"]
 
@@ -38,6 +38,11 @@ def wav(waveform: np.ndarray, sample_rate: int) -> bytes:
         Shape (samples,), from -1 to 1.
     sample_rate : int
         Samples a second.
+
+    Returns
+    -------
+    bytes
+        The file.
 
     Raises
     ------
@@ -70,14 +75,15 @@ class Players:
     Parameters
     ----------
     sounds : mapping
-        Waveforms by name, each of shape (samples,).
+        Waveforms by name, each of shape (samples,), more than 256 samples long.
     sample_rate : int
         Samples a second.
 
     Raises
     ------
     ValueError
-        If there is no sound, or one has another shape.
+        If there is no sound, or one has another shape, is too short for a spectrogram,
+        or holds something else than finite numbers.
     """
 
     def __init__(
@@ -85,12 +91,19 @@ class Players:
     ) -> None:
         if not sounds:
             raise ValueError("sounds must hold at least one waveform, got none")
-        waves = {name: np.asarray(sound, np.float32) for name, sound in sounds.items()}
-        for name, sound in waves.items():
-            if sound.ndim != 1 or sound.size == 0:
+        waves = {}
+        for name, given in sounds.items():
+            if isinstance(given, torch.Tensor):
+                given = given.detach().cpu().numpy()
+            sound = np.asarray(given, np.float32)
+            if sound.ndim != 1 or sound.size <= N_FFT // 2:
                 raise ValueError(
-                    f"sounds[{name!r}] must have shape (samples,), got {sound.shape}"
+                    f"sounds[{name!r}] must have shape (samples,) with more than "
+                    f"{N_FFT // 2} samples, got {sound.shape}"
                 )
+            if not np.isfinite(sound).all():
+                raise ValueError(f"sounds[{name!r}] must hold finite numbers only")
+            waves[name] = sound
         peak = max(float(np.abs(sound).max()) for sound in waves.values())
         factor = 0.98 / peak if peak > 0 else 1.0
         self.sounds = {name: factor * sound for name, sound in waves.items()}

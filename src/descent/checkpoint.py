@@ -4,11 +4,14 @@ A run goes on bit for bit if everything that changes from step to step is kept: 
 network, the optimizer, the clipper's history, and the random numbers to come.
 """
 
-import tempfile
+import io
+import pickle
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+from descent.files import replacing
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -31,29 +34,39 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         one is complete.
     **parts
         Whatever belongs to the run, by name: objects with a ``state_dict`` (a
-        network, an optimizer, an `AutoClip`), random generators, and plain values
-        such as the step or lists of numbers. PyTorch's global random numbers are
-        kept in any case.
+        network, an optimizer, an :class:`~descent.clipping.AutoClip`), PyTorch's
+        random generators, and tensors and plain Python values, such as the step or
+        lists of numbers. PyTorch's global random numbers are kept in any case.
+
+    Raises
+    ------
+    TypeError
+        If a part is, or its state holds, something that :func:`load_checkpoint`
+        could not read, such as a number of NumPy's. Nothing is written then.
     """
-    path = Path(path)
     state = {_RNG: torch.get_rng_state()}
     for name, part in parts.items():
+        wanted = f"{name} must have a state_dict, be a torch.Generator, or be"
+        kept = part
         if isinstance(part, torch.Generator):
-            part = part.get_state()
+            kept = part.get_state()
         elif isinstance(part, _Stateful):
-            part = part.state_dict()
-        state[name] = part
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            kept = part.state_dict()
+            wanted = f"the state of {name} must be"
         try:
-            torch.save(state, file)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
-    Path(file.name).replace(path)
+            _try(kept)
+        except (AttributeError, TypeError, pickle.PickleError) as error:
+            raise TypeError(
+                f"{wanted} made of tensors and plain Python values, "
+                f"got {type(part).__name__}"
+            ) from error
+        state[name] = kept
+    with replacing(Path(path)) as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
-    """Put a run back to where `save_checkpoint` found it.
+    """Put a run back to where :func:`save_checkpoint` found it.
 
     Parameters
     ----------
@@ -71,10 +84,15 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the checkpoint lacks one of the parts. Nothing is changed then.
+        If the file is not one of :func:`save_checkpoint`, or lacks one of the parts.
+        Nothing is changed then.
     """
-    state = torch.load(path, weights_only=True)
-    rng = state.pop(_RNG)
+    try:
+        state = torch.load(path, weights_only=True)
+        rng = state.pop(_RNG)
+    # What PyTorch raises for other files, and other contents for `pop`.
+    except (EOFError, LookupError, TypeError, AttributeError, pickle.PickleError) as e:
+        raise ValueError(f"path must be a file of save_checkpoint, got {path}") from e
     missing = parts.keys() - state.keys()
     if missing:
         raise ValueError(f"{path} must hold {sorted(missing)}, got {sorted(state)}")
@@ -85,3 +103,11 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
             part.load_state_dict(state.pop(name))
     torch.set_rng_state(rng)
     return dict(state)
+
+
+def _try(value: Any) -> None:
+    """Save a value to nowhere and load it again, its tensors without their numbers."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    torch.load(file, weights_only=True, map_location="meta")

@@ -45,7 +45,10 @@ def real(
     limits = _limits(above, at_least, at_most)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be {limits}, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number or a fraction that is too large
+        number = math.inf
     if (
         not math.isfinite(number)
         or (above is not None and number <= above)
@@ -56,8 +59,10 @@ def real(
     return number
 
 
-def integer(name: str, value: object, *, at_least: int) -> int:
-    """Return `value` as an int if it is a whole number of at least `at_least`.
+def integer(
+    name: str, value: object, *, at_least: int, at_most: int | None = None
+) -> int:
+    """Return `value` as an int if it is a whole number within the limits.
 
     Parameters
     ----------
@@ -67,6 +72,8 @@ def integer(name: str, value: object, *, at_least: int) -> int:
         What the caller passed.
     at_least : int
         The smallest value allowed.
+    at_most : int, optional
+        The largest value allowed.
 
     Returns
     -------
@@ -76,19 +83,20 @@ def integer(name: str, value: object, *, at_least: int) -> int:
     Raises
     ------
     TypeError
-        If `value` is not a whole number.
+        If `value` is not a whole number (a boolean is not taken for one).
     ValueError
-        If `value` is smaller than `at_least`.
+        If `value` is outside the limits.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(
-            f"{name} must be a whole number of at least {at_least}, got {value!r}"
-        )
-    if value < at_least:
-        raise ValueError(
-            f"{name} must be a whole number of at least {at_least}, got {value!r}"
-        )
-    return int(value)
+    error: type[Exception] = TypeError
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if number >= at_least and (at_most is None or number <= at_most):
+            return number
+        error = ValueError
+    limits = f"of at least {at_least}"
+    if at_most is not None:
+        limits = f"from {at_least} to {at_most}"
+    raise error(f"{name} must be a whole number {limits}, got {value!r}")
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -125,7 +133,7 @@ def _limits(above: float | None, at_least: float | None, at_most: float | None) 
     if above is not None:
         parts.append(f"above {above:g}")
     if at_least is not None:
-        parts.append(f"at least {at_least:g}")
+        parts.append(f"of at least {at_least:g}")
     if at_most is not None:
-        parts.append(f"at most {at_most:g}")
+        parts.append(f"at most {at_most:g}" if parts else f"of at most {at_most:g}")
     return " ".join(["a finite number", " and ".join(parts)]).strip()

@@ -12,9 +12,9 @@ the one that the environment variable ``DESCENT_CACHE`` names).
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy as np
 import platformdirs
 
 from descent import checks, packages
+from descent.files import replacing
 from descent.scores import Chorale, Note, group_by_tune, read_all
 from descent.soundfont import SoundFont
 
@@ -66,6 +67,9 @@ INSTRUMENTS = {
 # Sources come out with this root mean square: mixtures then peak at 0.6 to 0.9.
 _LEVEL = 0.1
 
+# One sample, in seconds.
+_SHORTEST = 1 / SAMPLE_RATE
+
 
 @dataclass(frozen=True)
 class Split:
@@ -80,7 +84,7 @@ class Split:
     tunes : tuple of int
         A number for each piece's hymn tune: the same number, the same tune.
     sources : numpy.ndarray
-        Shape (pieces, 2, samples), float32, at `SAMPLE_RATE`: soprano and
+        Shape (pieces, 2, samples), float32, at :data:`SAMPLE_RATE`: soprano and
         accompaniment.
     """
 
@@ -141,23 +145,25 @@ def load_chorales(
     An eighth of the tunes is for validation and an eighth for the test, drawn once
     and for all; so a tune, in whatever harmonization and whatever the settings, is
     always on the same side. Each split takes one piece of every tune before it takes
-    a second. (`descent.scores.group_by_tune` says what one tune is.)
+    a second. (:func:`descent.scores.group_by_tune` says what one tune is.)
 
     Parameters
     ----------
     pieces : tuple of int
         How many pieces for training, validation and test, each at least 1.
     soprano, accompaniment : str or int
-        Instruments: a name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+        Instruments: a name in :data:`INSTRUMENTS`, or a number of General MIDI, 0 to
+        127.
     seconds : float
-        How much of each piece, from its beginning; a shorter piece is followed by
-        silence.
+        How much of each piece, from its beginning; at least one sample. A shorter
+        piece is followed by silence.
     tempo : float
-        Quarter notes a minute.
+        Quarter notes a minute, above 0.
     transpose : int
-        How many semitones higher (or lower) to play.
+        How many semitones higher (or lower) to play, at most 24.
     gain : float
-        How many decibels the soprano is louder than the accompaniment.
+        How many decibels the soprano is louder than the accompaniment (or softer),
+        at most 100.
     cache : bool
         Whether to look the result up, and keep it, in the cache folder.
 
@@ -170,23 +176,26 @@ def load_chorales(
     ------
     ImportError, FileNotFoundError
         If music21 or pretty_midi is missing or of another version.
-    ValueError
-        If an argument is out of range, or there are not so many pieces.
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of range, or there are not so many
+        pieces.
     """
-    if len(pieces) != 3:
+    counts = tuple(pieces) if isinstance(pieces, Iterable) else ()
+    if len(counts) != 3:
         raise ValueError(f"pieces must be three numbers, got {pieces!r}")
-    for count in pieces:
-        checks.integer("pieces", count, at_least=1)
+    training, validation, test = (
+        checks.integer("pieces", count, at_least=1) for count in counts
+    )
     for name, instrument in (("soprano", soprano), ("accompaniment", accompaniment)):
         _program(name, instrument)
     settings = _Settings(
-        pieces=(int(pieces[0]), int(pieces[1]), int(pieces[2])),
+        pieces=(training, validation, test),
         soprano=soprano,
         accompaniment=accompaniment,
-        seconds=checks.real("seconds", seconds, above=0),
+        seconds=checks.real("seconds", seconds, at_least=_SHORTEST),
         tempo=checks.real("tempo", tempo, above=0),
-        transpose=checks.integer("transpose", transpose, at_least=-24),
-        gain=checks.real("gain", gain),
+        transpose=checks.integer("transpose", transpose, at_least=-24, at_most=24),
+        gain=_gain(gain),
     )
     for package in packages.NEEDED:
         packages.require(package)
@@ -219,34 +228,38 @@ def play(
     notes : sequence of Note
         The notes, of one voice or several.
     instrument : str or int
-        A name in `INSTRUMENTS`, or a number of General MIDI, 0 to 127.
+        A name in :data:`INSTRUMENTS`, or a number of General MIDI, 0 to 127.
     seconds : float
-        How much to return.
+        How much to return; at least one sample.
     tempo : float
-        Quarter notes a minute.
+        Quarter notes a minute, above 0.
     transpose : int
-        How many semitones higher (or lower) to play; what leaves the range of
-        MIDI's pitches is left out.
+        How many semitones higher (or lower) to play, at most 127; what leaves the
+        range of MIDI's pitches is left out.
 
     Returns
     -------
     numpy.ndarray
-        Shape (samples,), float32, at `SAMPLE_RATE`; all zeros where nobody plays.
+        Shape (samples,), float32, at :data:`SAMPLE_RATE`; all zeros where nobody plays.
 
     Raises
     ------
     ImportError, FileNotFoundError
         If pretty_midi is missing or of another version.
-    ValueError
-        If an argument is out of range.
+    TypeError, ValueError
+        If an argument is of the wrong kind or out of range, or a note begins before
+        the piece.
     """
     program = _program("instrument", instrument)
-    seconds = checks.real("seconds", seconds, above=0)
+    seconds = checks.real("seconds", seconds, at_least=_SHORTEST)
     tempo = checks.real("tempo", tempo, above=0)
+    transpose = checks.integer("transpose", transpose, at_least=-127, at_most=127)
     samples = round(seconds * SAMPLE_RATE)
     font = _soundfont()
     played = np.zeros(samples, dtype=np.float32)
     for onset, duration, pitch in notes:
+        if onset < 0:
+            raise ValueError(f"notes must begin at 0 or later, got an onset of {onset}")
         start = round(onset * 60 / tempo * SAMPLE_RATE)
         pitch += transpose
         if start < samples and duration > 0 and 0 <= pitch < 128:
@@ -266,8 +279,8 @@ def mix(
     soprano, accompaniment : numpy.ndarray
         The sources, both of shape (samples,).
     gain : float
-        How many decibels the soprano is louder than the accompaniment, measured by
-        the root mean square over the whole length.
+        How many decibels the soprano is louder than the accompaniment (or softer),
+        at most 100, measured by the root mean square over the whole length.
 
     Returns
     -------
@@ -277,8 +290,8 @@ def mix(
 
     Raises
     ------
-    ValueError
-        If the lengths differ.
+    TypeError, ValueError
+        If the lengths differ, or `gain` is of the wrong kind or out of range.
     """
     if soprano.shape != accompaniment.shape or soprano.ndim != 1:
         raise ValueError(
@@ -288,7 +301,7 @@ def mix(
     sources = np.stack([soprano, accompaniment]).astype(np.float64)
     rms = np.sqrt((sources**2).mean(axis=1, keepdims=True))  # (2, 1)
     # Half of the gain to each, so that the mixture is about as loud with any.
-    half = 10 ** (checks.real("gain", gain) / 40)
+    half = 10 ** (_gain(gain) / 40)
     levels = _LEVEL * np.array([[half], [1 / half]])
     scale = np.divide(levels, rms, out=np.zeros_like(rms), where=rms > 0)
     return (scale * sources).astype(np.float32)
@@ -299,19 +312,26 @@ def cache_folder() -> Path:
 
     The one that the environment variable ``DESCENT_CACHE`` names; without it
     ``descent`` among the user's caches, on Linux ``~/.cache/descent``.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder; it need not be there yet.
     """
     named = os.environ.get("DESCENT_CACHE")
     return Path(named) if named else platformdirs.user_cache_path("descent")
+
+
+def _gain(value: float) -> float:
+    """Return a gain in decibels, if float32 can hold both sources."""
+    return checks.real("gain", value, at_least=-100, at_most=100)
 
 
 def _program(name: str, instrument: str | int) -> int:
     """Return an instrument's number in General MIDI."""
     if isinstance(instrument, str):
         return INSTRUMENTS[checks.one_of(name, instrument, tuple(INSTRUMENTS))]
-    program = checks.integer(name, instrument, at_least=0)
-    if program > 127:
-        raise ValueError(f"{name} must be at most 127, got {program}")
-    return program
+    return checks.integer(name, instrument, at_least=0, at_most=127)
 
 
 @lru_cache(maxsize=1)
@@ -411,13 +431,7 @@ def _write_cache(path: Path, chorales: Chorales) -> None:
         }
         arrays[name] = split.sources
         arrays[f"{name}-texts"] = np.array(json.dumps(texts))
-    temporary = None
-    try:
+    with suppress(OSError):  # a full or read-only disk: the next call plays them again
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
+        with replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    except OSError:  # a full or read-only disk: the next call plays them again
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

@@ -46,6 +46,13 @@ __all__ = ["AutoClip", "ClipNorm", "Clipper", "Report", "global_norm"]
 # the smallest float32; it is then measured again in float64, as one that overflowed.
 _TINY = 1e-16
 
+# The same for float64, and what its numbers are multiplied with if they are too small
+# for their squares, divided by if they are too large: a power of 2, so that nothing is
+# rounded.
+_TINIEST, _SHIFT = 1e-140, 2.0**600
+
+_HALF = (torch.float16, torch.bfloat16)
+
 _POLICIES = ("skip", "raise", "ignore")
 
 
@@ -76,7 +83,7 @@ Clipper = Callable[[Iterable[Tensor]], Report]
 def global_norm(parameters: Tensor | Iterable[Tensor]) -> float:
     """Return the length of the gradient, all parameters taken as one vector.
 
-    ``sqrt(sum of g**2 over every element of every gradient)``. Parameters
+    ``sqrt(sum of |g|**2 over every element of every gradient)``. Parameters
     without a gradient count as zero. The result is right also where the sum of
     squares is too large or too small for the gradients' own precision.
 
@@ -162,7 +169,7 @@ class ClipNorm(_NormClipper):
     threshold : float
         The largest norm allowed, above 0.
     nonfinite : {"skip", "raise", "ignore"}
-        What to do about a norm that is not finite, as for `AutoClip`.
+        What to do about a norm that is not finite, as for :class:`AutoClip`.
 
     Raises
     ------
@@ -258,9 +265,9 @@ class AutoClip(_NormClipper):
 
     @property
     def thresholds(self) -> np.ndarray:
-        """The threshold of every step in `history`, shape (steps,).
+        """The threshold of every step in :attr:`history`, shape (steps,).
 
-        A state holds the norms only. After `load_state_dict` the first look at
+        A state holds the norms only. After :meth:`load_state_dict` the first look at
         the thresholds works those of the past out again, a few microseconds each.
         """
         missing = len(self._norms) - len(self._thresholds)
@@ -277,7 +284,7 @@ class AutoClip(_NormClipper):
 
     @property
     def clipped_share(self) -> float:
-        """The share of the steps in `history` that were clipped; 0 before any."""
+        """The share of the steps in :attr:`history` that were clipped; 0 before any."""
         if not self._norms:
             return 0.0
         return float(np.mean(self.history > self.thresholds))
@@ -347,7 +354,7 @@ class AutoClip(_NormClipper):
         Parameters
         ----------
         state : mapping
-            What `state_dict` returned.
+            What :meth:`state_dict` returned.
 
         Raises
         ------
@@ -410,14 +417,21 @@ def _norm(gradients: list[Tensor]) -> float:
     """Return the norm of the gradients taken as one vector."""
     if not gradients:
         return 0.0
-    half = (torch.float16, torch.bfloat16)
-    if any(gradient.dtype in half for gradient in gradients):
-        gradients = [gradient.float() for gradient in gradients]
+    if any(gradient.dtype in _HALF for gradient in gradients):
+        gradients = [g.float() if g.dtype in _HALF else g for g in gradients]
     norm = _whole(get_total_norm(gradients))
     if _TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
-    return _whole(get_total_norm([gradient.double() for gradient in gradients]))
+    wide = [
+        gradient.to(torch.complex128 if gradient.is_complex() else torch.float64)
+        for gradient in gradients
+    ]
+    norm = _whole(get_total_norm(wide))
+    if _TINIEST < norm < math.inf or math.isnan(norm):
+        return norm
+    scale = 1 / _SHIFT if norm > 1 else _SHIFT
+    return _whole(get_total_norm([gradient * scale for gradient in wide])) / scale
 
 
 def _whole(norm: Tensor) -> float:
@@ -429,5 +443,13 @@ def _whole(norm: Tensor) -> float:
 
 def _scale(gradients: list[Tensor], factor: float) -> None:
     """Multiply all gradients in place."""
-    if gradients:
-        torch._foreach_mul_(gradients, factor)
+    others = []
+    for gradient in gradients:
+        if gradient.dtype in _HALF:
+            # One by one: for many at once, the factor is rounded to their precision,
+            # in which a small one is zero.
+            gradient.mul_(factor)
+        else:
+            others.append(gradient)
+    if others:
+        torch._foreach_mul_(others, factor)

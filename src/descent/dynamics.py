@@ -1,9 +1,11 @@
 """What a run does from step to step: how far it goes, and how the ground bends.
 
-Local smoothness is how fast the gradient changes along a step: the distance of the
-gradients at both ends, divided by the distance of the ends. High smoothness means
-rough ground. It is taken in two ways, which differ much: with the minibatch of the
-step at both ends, and with one fixed minibatch throughout.
+Step size and local smoothness are what Seetharaman, Wichern, Pardo and Le Roux (2020)
+look at to see what clipping does. Local smoothness is how fast the gradient changes
+along a step: the distance of the gradients at both ends, divided by the distance of
+the ends. High smoothness means rough ground. It is taken in two ways, which differ
+much: with the minibatch of the step at both ends, and with one fixed minibatch
+throughout.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +52,7 @@ def watch(
     fixed : object
         The minibatch that is the same at every step.
     optimizer : torch.optim.Optimizer
-        Any optimizer of the model's parameters.
+        Any optimizer of the model's parameters whose step needs no closure.
     steps : int
         How many steps, at least 1; or what to go through, such as
         ``progress(range(100))``.
@@ -66,8 +68,13 @@ def watch(
         ``smoothness_fixed`` on the fixed one (the 2-norm of the difference of
         gradients, divided by the step size). A step of size 0 has no smoothness:
         NaN.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `steps` is neither something to go through nor a whole number of at least 1.
     """
-    if isinstance(steps, int):
+    if not isinstance(steps, Iterable):
         steps = range(checks.integer("steps", steps, at_least=1))
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     record = Record()

@@ -237,10 +237,21 @@ def show_landscape(
         Whether colors follow the logarithm of the loss.
     label : str
         What the color bar is called.
+
+    Raises
+    ------
+    ValueError
+        If no loss is finite, or with `log` none is above 0.
     """
     shown = landscape.loss
     finite = shown[np.isfinite(shown)]
+    if finite.size == 0:
+        raise ValueError("landscape must have a finite loss somewhere, got none")
     low, high = finite.min(), finite.max()
+    if log and high <= 0:
+        raise ValueError(
+            f"landscape must have a loss above 0 somewhere for log, got at most {high}"
+        )
     # Clipped, because a loss of exactly 0 has no logarithm and would leave a hole.
     norm = LogNorm(max(low, high * 1e-6), high, clip=True) if log else Normalize()
     mesh = ax.pcolormesh(

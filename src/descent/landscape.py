@@ -73,7 +73,7 @@ class Landscape:
 
 @dataclass(frozen=True)
 class GradientField:
-    """A gradient over a grid, rows and columns as in `Landscape`.
+    """A gradient over a grid, rows and columns as in :class:`Landscape`.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ def draw_line(rng: np.random.RandomState, n: int = 100, sigma: float = 0.1) -> L
     Parameters
     ----------
     rng : numpy.random.RandomState
-        The generator to draw from, as `descent.seeds.set_seed` returns it.
+        The generator to draw from, as :func:`descent.seeds.set_seed` returns it.
     n : int
         How many points, evenly spaced over [-10, 10].
     sigma : float
@@ -58,9 +58,13 @@ def draw_line(rng: np.random.RandomState, n: int = 100, sigma: float = 0.1) -> L
 
     Raises
     ------
+    TypeError
+        If `rng` is another kind of generator: it would draw another line.
     ValueError
         If `n` is below 1 or `sigma` below 0.
     """
+    if not isinstance(rng, np.random.RandomState):
+        raise TypeError(f"rng must be a numpy.random.RandomState, got {rng!r}")
     n = checks.integer("n", n, at_least=1)
     sigma = checks.real("sigma", sigma, at_least=0)
     m, b = float(rng.randn()), float(rng.randn())

@@ -1,5 +1,7 @@
 """How well a source was separated, in decibels."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     ``10 log10(|a s|**2 / |a s - e|**2)``, where e is the estimate, s the target and
     ``a = <e, s> / |s|**2`` the factor that brings the target nearest to the
     estimate (Le Roux et al. 2019). Making the estimate louder or softer does not
-    change it.
+    change it. A silent estimate counts 0 dB: as much target as distortion.
 
     Parameters
     ----------
@@ -36,6 +38,8 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
             f"got {tuple(estimate.shape)}"
         )
     eps = torch.finfo(estimate.dtype).eps
+    # Brought to one loudness, so that `eps` weighs the same for loud and soft ones.
+    estimate, target = _leveled(estimate), _leveled(target)
     energy = (target**2).sum(-1)
     factor = ((estimate * target).sum(-1) + eps) / (energy + eps)
     scaled = factor[..., None] * target
@@ -64,3 +68,10 @@ def si_sdr_improvement(estimates: Tensor, sources: Tensor) -> Tensor:
     """
     mixture = sources.sum(-2, keepdim=True).expand_as(sources)
     return si_sdr(estimates, sources) - si_sdr(mixture, sources)
+
+
+def _leveled(waveform: Tensor) -> Tensor:
+    """Return a waveform with a root mean square of 1; silence as it is."""
+    norm = torch.linalg.vector_norm(waveform, dim=-1, keepdim=True)
+    rms = norm / math.sqrt(waveform.shape[-1])
+    return waveform / rms.clamp_min(torch.finfo(rms.dtype).tiny)

@@ -50,6 +50,11 @@ def require(name: str) -> None:
 def corpus() -> Path:
     """Return the folder of music21 that holds Bach's scores as ``.mxl`` files.
 
+    Returns
+    -------
+    pathlib.Path
+        The folder, inside the installed package.
+
     Raises
     ------
     ImportError
@@ -68,6 +73,11 @@ def corpus() -> Path:
 
 def soundfont() -> Path:
     """Return the SoundFont file that pretty_midi ships, a General MIDI set.
+
+    Returns
+    -------
+    pathlib.Path
+        The file, inside the installed package; its SHA-256 sum is the one needed.
 
     Raises
     ------

@@ -70,6 +70,11 @@ class ReluRNN(nn.Module):
     ----------
     hidden : int
         Size of the state.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `hidden` is not a whole number of at least 1.
     """
 
     def __init__(self, hidden: int = 32) -> None:

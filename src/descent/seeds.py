@@ -26,12 +26,12 @@ def set_seed(seed: int) -> np.random.RandomState:
 
     Raises
     ------
+    TypeError
+        If `seed` is not a whole number.
     ValueError
         If `seed` is negative or too large for NumPy.
     """
-    seed = checks.integer("seed", seed, at_least=0)
-    if seed >= 2**32:
-        raise ValueError(f"seed must be at most 2**32 - 1, got {seed}")
+    seed = checks.integer("seed", seed, at_least=0, at_most=2**32 - 1)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries may draw from the global stream
     torch.manual_seed(seed)

@@ -51,6 +51,11 @@ class MaskNetwork(nn.Module):
         Units of each LSTM layer in each direction.
     layers : int
         LSTM layers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not a whole number of at least 1.
     """
 
     def __init__(self, sources: int = 2, hidden: int = 64, layers: int = 1) -> None:
@@ -75,7 +80,13 @@ class MaskNetwork(nn.Module):
         -------
         torch.Tensor
             Shape (batch, source, frame, bin), from 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            If the mixtures have another shape, or are too short for a spectrogram.
         """
+        _expect_mixture(mixture)
         spectrogram = mixture if mixture.is_complex() else stft(mixture)
         features = torch.log(spectrogram.abs() + _FLOOR)  # (batch, frame, bin)
         features = self.norm(features.transpose(1, 2)).transpose(1, 2)
@@ -94,6 +105,11 @@ class FixedFilter:
     ----------
     sources : torch.Tensor
         Training sources, shape (pieces, source, samples).
+
+    Raises
+    ------
+    ValueError
+        If the sources have another shape, or are too short for a spectrogram.
     """
 
     def __init__(self, sources: Tensor) -> None:
@@ -105,11 +121,27 @@ class FixedFilter:
         """The masks, shape (source, bin)."""
 
     def __call__(self, mixture: Tensor) -> Tensor:
-        """Return the masks for mixtures, shape (batch, source, frame, bin)."""
-        if mixture.is_complex():
-            frames = mixture.shape[1]
-        else:
-            frames = 1 + mixture.shape[-1] // HOP
+        """Return the masks for mixtures.
+
+        Parameters
+        ----------
+        mixture : torch.Tensor
+            Waveforms of shape (batch, samples), or their spectrograms of shape
+            (batch, frame, bin).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, source, frame, bin), from 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            If the mixtures have another shape.
+        """
+        _expect_mixture(mixture)
+        size = mixture.shape[1]
+        frames = size if mixture.is_complex() else _frames(size)
         return self.masks[None, :, None].expand(len(mixture), -1, frames, -1)
 
 
@@ -130,6 +162,11 @@ def oracle_masks(sources: Tensor) -> Tensor:
     -------
     torch.Tensor
         Shape (batch, source, frame, bin).
+
+    Raises
+    ------
+    ValueError
+        If the sources have another shape, or are too short for a spectrogram.
     """
     _expect("sources", sources, ("batch", "source", "samples"))
     spectrograms = stft(sources)
@@ -153,10 +190,18 @@ def apply_masks(masks: Tensor, mixture: Tensor) -> Tensor:
     -------
     torch.Tensor
         Estimates of the sources, shape (batch, source, samples).
+
+    Raises
+    ------
+    ValueError
+        If the mixtures or the masks have another shape, the masks are for another
+        number of mixtures, frames or bins, or the mixtures are too short for a
+        spectrogram.
     """
     _expect("mixture", mixture, ("batch", "samples"))
-    _expect("masks", masks, ("batch", "source", "frame", "bin"))
-    return istft(masks * stft(mixture)[:, None], mixture.shape[-1])
+    batch, samples = mixture.shape
+    _expect("masks", masks, (batch, "source", _frames(samples), BINS))
+    return istft(masks * stft(mixture)[:, None], samples)
 
 
 def phase_sensitive_loss(masks: Tensor, sources: Tensor) -> Tensor:
@@ -177,10 +222,15 @@ def phase_sensitive_loss(masks: Tensor, sources: Tensor) -> Tensor:
     -------
     torch.Tensor
         A scalar.
+
+    Raises
+    ------
+    ValueError
+        If the sources have another shape, the masks not the one that belongs to
+        them, or the sources are too short for a spectrogram.
     """
-    _expect("masks", masks, ("batch", "source", "frame", "bin"))
+    _expect_both(masks, sources)
     with torch.no_grad():
-        _expect("sources", sources, ("batch", "source", "samples"))
         spectrograms = stft(sources)
         mixture = spectrograms.sum(dim=1, keepdim=True)
         magnitude = mixture.abs()
@@ -211,9 +261,15 @@ def snr_loss(masks: Tensor, sources: Tensor, eps: float = 1e-8) -> Tensor:
     -------
     torch.Tensor
         A scalar.
+
+    Raises
+    ------
+    ValueError
+        If the sources have another shape, the masks not the one that belongs to
+        them, the sources are too short for a spectrogram, or `eps` is not above 0.
     """
     eps = checks.real("eps", eps, above=0)
-    _expect("sources", sources, ("batch", "source", "samples"))
+    _expect_both(masks, sources)
     estimates = apply_masks(masks, sources.sum(dim=1))
     signal = sources.square().sum(dim=-1) + eps
     noise = (sources - estimates).square().sum(dim=-1) + eps
@@ -221,7 +277,23 @@ def snr_loss(masks: Tensor, sources: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 def samples_of(frames: int) -> int:
-    """Return how many samples make a spectrogram of `frames` frames."""
+    """Return how many samples make a spectrogram of so many frames.
+
+    Parameters
+    ----------
+    frames : int
+        How many frames, at least 4: fewer samples are too short for a spectrogram.
+
+    Returns
+    -------
+    int
+        The number of samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `frames` is not a whole number of at least 4.
+    """
     return (checks.integer("frames", frames, at_least=4) - 1) * HOP
 
 
@@ -237,11 +309,11 @@ def draw_excerpts(
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as `Split.sources`.
+        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
     batch : int
         How many excerpts.
     frames : int
-        How many frames each has.
+        How many frames each has, at least 4.
     generator : torch.Generator
         The generator to draw from. It advances the same with any `silent`.
     silent : float
@@ -255,17 +327,13 @@ def draw_excerpts(
     Raises
     ------
     ValueError
-        If an argument is out of range, or the pieces are shorter than an excerpt.
+        If an argument is out of range, `sources` has another shape, or the pieces
+        are shorter than an excerpt.
     """
     batch = checks.integer("batch", batch, at_least=1)
     silent = checks.real("silent", silent, at_least=0, at_most=1)
-    length = samples_of(frames)
+    length = _length(sources, frames)
     pieces, voices, samples = sources.shape
-    if length > samples:
-        raise ValueError(
-            f"frames must be at most {samples // HOP + 1} for {samples} samples, "
-            f"got {frames}"
-        )
     drawn = torch.rand(4, batch, generator=generator, dtype=torch.float64)
     piece, start, source = (
         (drawn[:3] * torch.tensor([[pieces], [samples - length + 1], [voices]]))
@@ -291,9 +359,9 @@ def cut(sources: np.ndarray, frames: int) -> Tensor:
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as `Split.sources`.
+        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
     frames : int
-        How many frames each excerpt has.
+        How many frames each excerpt has, at least 4.
 
     Returns
     -------
@@ -305,16 +373,12 @@ def cut(sources: np.ndarray, frames: int) -> Tensor:
     Raises
     ------
     ValueError
-        If the pieces are shorter than an excerpt, or all excerpts are silent.
+        If `sources` has another shape, the pieces are shorter than an excerpt, or
+        all excerpts are silent.
     """
-    length = samples_of(frames)
+    length = _length(sources, frames)
     pieces, voices, samples = sources.shape
     count = samples // length
-    if count == 0:
-        raise ValueError(
-            f"frames must be at most {samples // HOP + 1} for {samples} samples, "
-            f"got {frames}"
-        )
     kept = sources[..., : count * length].reshape(pieces, voices, count, length)
     excerpts = kept.swapaxes(1, 2).reshape(-1, voices, length)
     sounding = (np.abs(excerpts).max(axis=-1) > _FLOOR).all(axis=-1)
@@ -341,7 +405,13 @@ def evaluate(masker: Masker, excerpts: Tensor, batch: int = 16) -> Tensor:
     Returns
     -------
     torch.Tensor
-        The SI-SDR improvement in decibels, shape (excerpts, source).
+        The SI-SDR improvement in decibels, shape (excerpts, source); not a number
+        where a source is silent.
+
+    Raises
+    ------
+    ValueError
+        If the excerpts or the masks have another shape, or `batch` is below 1.
     """
     _expect("excerpts", excerpts, ("excerpts", "source", "samples"))
     training = isinstance(masker, nn.Module) and masker.training
@@ -360,9 +430,45 @@ def evaluate(masker: Masker, excerpts: Tensor, batch: int = 16) -> Tensor:
     return torch.cat(scores)
 
 
-def _expect(name: str, value: Tensor, axes: tuple[str, ...]) -> None:
-    """Refuse a tensor that has not the axes it should have."""
-    if value.ndim != len(axes):
+def _frames(samples: int) -> int:
+    """Return how many frames the spectrogram of so many samples has."""
+    return 1 + samples // HOP
+
+
+def _length(sources: np.ndarray, frames: int) -> int:
+    """Return how many samples an excerpt has, if the pieces are as long as that."""
+    _expect("sources", sources, ("pieces", "source", "samples"))
+    length, samples = samples_of(frames), sources.shape[-1]
+    if length > samples:
         raise ValueError(
-            f"{name} must have the shape ({', '.join(axes)}), got {tuple(value.shape)}"
+            f"frames must be at most {_frames(samples)} for {samples} samples, "
+            f"got {frames}"
+        )
+    return length
+
+
+def _expect_mixture(mixture: Tensor) -> None:
+    """Refuse what is neither waveforms nor spectrograms."""
+    if mixture.is_complex():
+        _expect("mixture", mixture, ("batch", "frame", BINS))
+    else:
+        _expect("mixture", mixture, ("batch", "samples"))
+
+
+def _expect_both(masks: Tensor, sources: Tensor) -> None:
+    """Refuse masks that fit the sources only by broadcasting, or not at all."""
+    _expect("sources", sources, ("batch", "source", "samples"))
+    batch, count, samples = sources.shape
+    _expect("masks", masks, (batch, count, _frames(samples), BINS))
+
+
+def _expect(name: str, value: Tensor | np.ndarray, axes: tuple[str | int, ...]) -> None:
+    """Refuse what has not the axes it should have: their names, or their sizes."""
+    if value.ndim != len(axes) or any(
+        isinstance(axis, int) and axis != size
+        for axis, size in zip(axes, value.shape, strict=True)
+    ):
+        raise ValueError(
+            f"{name} must have the shape ({', '.join(map(str, axes))}), "
+            f"got {tuple(value.shape)}"
         )

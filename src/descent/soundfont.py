@@ -148,13 +148,10 @@ class SoundFont:
             If the file has no such instrument, or an argument is out of range.
         """
         program = checks.integer("program", program, at_least=0)
-        pitch = checks.integer("pitch", pitch, at_least=0)
+        pitch = checks.integer("pitch", pitch, at_least=0, at_most=127)
         seconds = checks.real("seconds", seconds, above=0)
         rate = checks.integer("rate", rate, at_least=1)
-        velocity = checks.integer("velocity", velocity, at_least=1)
-        for name, value in (("pitch", pitch), ("velocity", velocity)):
-            if value > 127:
-                raise ValueError(f"{name} must be at most 127, got {value}")
+        velocity = checks.integer("velocity", velocity, at_least=1, at_most=127)
         if program not in self._presets:
             raise ValueError(
                 f"program must be one of {sorted(self._presets)}, got {program}"

@@ -35,7 +35,7 @@ def stft(waveform: Tensor) -> Tensor:
     -------
     torch.Tensor
         Shape (..., frame, bin), complex; there are ``1 + samples // HOP`` frames
-        and `BINS` bins.
+        and :data:`BINS` bins.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def stft(waveform: Tensor) -> Tensor:
 
 
 def istft(spectrogram: Tensor, samples: int) -> Tensor:
-    """Return the waveforms of spectrograms: what `stft` did is undone exactly.
+    """Return the waveforms of spectrograms: what :func:`stft` did is undone exactly.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def istft(spectrogram: Tensor, samples: int) -> Tensor:
     Raises
     ------
     ValueError
-        If there are not `BINS` bins, or not the frames that `stft` would give.
+        If there are not :data:`BINS` bins, or not the frames that :func:`stft` would
+        give.
     """
     samples = checks.integer("samples", samples, at_least=1)
     wanted = (1 + samples // HOP, BINS)

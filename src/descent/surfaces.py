@@ -9,8 +9,7 @@ from torch import Tensor
 
 __all__ = ["bowl", "cliff", "ravine", "rosenbrock", "saddle"]
 
-# The cliff's fixed target and the two numbers that turn the reader's two axes
-# into the recurrence's two parameters. See `cliff`.
+# The cliff's target, and how many updates lead to it.
 _TARGET = 0.7
 _STEPS = 50
 

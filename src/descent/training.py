@@ -103,7 +103,8 @@ def descend(
         Returns the loss as a scalar tensor, from the parameters as they are.
         It may draw another minibatch at every call.
     optimizer : torch.optim.Optimizer
-        Any optimizer over `parameters`.
+        Any optimizer over `parameters` whose step needs no closure (`torch.optim.LBFGS`
+        does).
     steps : int
         How many steps, at least 0.
     clip : Clipper, optional

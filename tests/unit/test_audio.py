@@ -5,6 +5,7 @@ import wave
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from descent.audio import Players, wav
@@ -77,7 +78,28 @@ def test_a_picture_shows_high_tones_above_low_ones():
     assert low.mean(axis=1).argmax() > high.mean(axis=1).argmax()
 
 
-@pytest.mark.parametrize("bad", [{}, {"x": np.zeros((2, 9))}, {"x": np.zeros(0)}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"x": np.zeros((2, 9))},
+        {"x": np.zeros(0)},
+        {"x": np.ones(256)},
+        {"x": np.full(8000, np.nan)},
+        {"good": np.ones(8000), "x": np.where(np.arange(8000) == 9, np.inf, 0)},
+    ],
+)
 def test_players_need_waveforms(bad):
-    with pytest.raises(ValueError, match=r"^sounds"):
+    with pytest.raises(ValueError, match=r"^sounds(\['x'\])? must"):
         Players(bad)
+
+
+def test_the_shortest_sound_has_a_picture():
+    assert len(seen(Players({"short": np.ones(257)})._repr_html_())) == 1
+
+
+def test_a_tensor_with_a_graph_can_be_heard():
+    sound = torch.from_numpy(tone(440)).requires_grad_()
+    html = Players({"plain": tone(440), "with a graph": 1 * sound})._repr_html_()
+    sounds = heard(html)
+    assert np.array_equal(sounds["plain"], sounds["with a graph"])

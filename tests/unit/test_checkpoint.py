@@ -1,5 +1,8 @@
 """A resumed run is the uninterrupted one, and a checkpoint is whole or not there."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from descent.checkpoint import load_checkpoint, save_checkpoint
 from descent.clipping import AutoClip
 from descent.seeds import set_seed
 from descent.separation import MaskNetwork, snr_loss
+from descent.training import Record
 
 
 class Training:
@@ -69,10 +73,80 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path):
 
         def load_state_dict(self, state): ...
 
-    with pytest.raises(TypeError, match="cannot pickle"):
+    with pytest.raises(TypeError, match=r"^the state of broken must be made of tens"):
         save_checkpoint(path, step=2, broken=Broken())
     assert load_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+UNLOADABLE = {
+    "list": [np.float64(1.0)],
+    "int64": np.int64(3),
+    "ndarray": np.ones(3),
+    "Record": Record(),
+    "PosixPath": Path("a"),
+    "Generator": np.random.default_rng(0),
+    "function": lambda: None,
+}
+
+
+@pytest.mark.parametrize("kind", UNLOADABLE)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, kind):
+    message = (
+        r"^values must have a state_dict, be a torch\.Generator, or be made of tensors "
+        rf"and plain Python values, got {kind}$"
+    )
+    with pytest.raises(TypeError, match=message):
+        save_checkpoint(tmp_path / "run.pt", values=UNLOADABLE[kind])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nor_is_a_state_that_holds_such_a_value(tmp_path):
+    weight = torch.zeros(1, requires_grad=True)
+    sgd = torch.optim.SGD([weight], lr=np.float64(0.1))
+    with pytest.raises(TypeError, match=r"^the state of sgd must be .*, got SGD$"):
+        save_checkpoint(tmp_path / "run.pt", sgd=sgd)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plain_values_of_every_kind_come_back(tmp_path):
+    values = {
+        "number": 1.5,
+        "missing": None,
+        "words": ["a", ("b", b"c")],
+        "nested": {"deep": {1: True}},
+        "tensor": torch.arange(3),
+    }
+    save_checkpoint(tmp_path / "run.pt", **values)
+    found = load_checkpoint(tmp_path / "run.pt")
+    assert torch.equal(found.pop("tensor"), values.pop("tensor"))
+    assert found == values
+
+
+def write_weights(path):
+    torch.save({"model": torch.ones(2)}, path)
+
+
+def write_list(path):
+    torch.save([1, 2], path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_weights,
+        write_list,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"some text"),
+        lambda path: torch.save(Record(), path),
+    ],
+    ids=["weights", "list", "empty", "text", "object"],
+)
+def test_a_file_of_another_origin_is_named(tmp_path, write):
+    path = tmp_path / "other.pt"
+    write(path)
+    with pytest.raises(ValueError, match=r"^path must be a file of save_checkpoint, "):
+        load_checkpoint(path)
 
 
 def test_a_checkpoint_of_another_run_is_refused_and_changes_nothing(tmp_path):

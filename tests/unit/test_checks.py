@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -45,9 +46,35 @@ def test_real_returns_a_plain_float(value):
 
 
 def test_real_names_the_argument_all_limits_and_what_came():
-    message = "percentile must be a finite number at least 0 and at most 100, got 101"
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        checks.real("percentile", 101, at_least=0, at_most=100)
+    start = "percentile must be a finite number"
+    for limits, words in (
+        ({"at_least": 0, "at_most": 100}, "of at least 0 and at most 100"),
+        ({"above": 0, "at_most": 100}, "above 0 and at most 100"),
+        ({"at_most": 100}, "of at most 100"),
+    ):
+        with pytest.raises(ValueError, match=f"^{start} {words}, got 101$"):
+            checks.real("percentile", 101, **limits)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**400, -(10**400), Fraction(10**400, 3)],
+    ids=["large", "small", "fraction"],
+)
+def test_real_refuses_what_no_float_can_hold(value):
+    with pytest.raises(ValueError, match=r"^rate must be a finite number, got"):
+        checks.real("rate", value)
+
+
+@given(value=st.integers(-9, 9), low=st.integers(-5, 5), more=st.integers(0, 9))
+def test_integer_takes_exactly_what_is_within_both_limits(value, low, more):
+    high = low + more
+    if low <= value <= high:
+        assert checks.integer("steps", value, at_least=low, at_most=high) == value
+    else:
+        message = f"^steps must be a whole number from {low} to {high}, got {value}$"
+        with pytest.raises(ValueError, match=message):
+            checks.integer("steps", value, at_least=low, at_most=high)
 
 
 @given(value=st.integers(), low=st.integers())

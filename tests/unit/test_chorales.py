@@ -116,18 +116,50 @@ def test_gain_is_in_decibels(gain):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"pieces": 3}, "pieces must be three numbers, got 3"),
         ({"pieces": (54, 9)}, "pieces must be three numbers"),
         ({"pieces": (54, 9, 0)}, "pieces must be a whole number of at least 1"),
         ({"pieces": (9, 9, 400)}, r"pieces must be at most \d+ from the \d+ tunes"),
         ({"soprano": "kazoo"}, "soprano must be one of 'piano', .*, got 'kazoo'"),
-        ({"accompaniment": 128}, "accompaniment must be at most 127, got 128"),
-        ({"seconds": 0}, "seconds must be a finite number above 0, got 0"),
+        ({"accompaniment": 128}, "accompaniment must be .* from 0 to 127, got 128"),
+        ({"seconds": 0}, "seconds must be a finite number of at least 0.000125, got 0"),
+        ({"seconds": 1e-5}, "seconds must be a finite number of at least 0.000125"),
+        ({"transpose": 1000}, "transpose must be .* from -24 to 24, got 1000"),
+        ({"transpose": -25}, "transpose must be .* from -24 to 24, got -25"),
+        (
+            {"gain": 1e6},
+            "gain must be .* of at least -100 and at most 100, got 1000000",
+        ),
         ({"tempo": -1}, "tempo must be a finite number above 0, got -1"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         load_chorales(**{**SMALL, "cache": False, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"transpose": 0.5}, TypeError, "transpose must be a whole number from -127"),
+        ({"transpose": 128}, ValueError, "transpose must be a whole number from -127"),
+        ({"seconds": 1e-5}, ValueError, "seconds must be"),
+        ({"tempo": 0}, ValueError, "tempo must be"),
+        ({"notes": [Note(-1, 1, 69)]}, ValueError, "notes must begin at 0 or later"),
+    ],
+)
+def test_what_cannot_be_played_is_named(arguments, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        play(**{"notes": MELODY, "instrument": 73, "seconds": 1.0, **arguments})
+
+
+def test_the_limits_can_be_played_and_mixed():
+    sound = play(MELODY, "flute", seconds=1 / SAMPLE_RATE, transpose=-127)
+    assert sound.shape == (1,)
+    loud, soft = mix(np.ones(9), np.ones(9), gain=100.0)
+    assert 20 * np.log10(loud[0] / soft[0]) == pytest.approx(100, abs=1e-3)
+    with pytest.raises(ValueError, match="gain must be"):
+        mix(np.ones(9), np.ones(9), gain=-101.0)
 
 
 # --- What comes from other packages

@@ -187,6 +187,48 @@ def test_finite_gradients_whose_squares_overflow_or_vanish():
     assert AutoClip()([small]).grad_norm == pytest.approx(5e-30, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [
+        (torch.float64, 1e200),
+        (torch.float64, 1e-200),
+        (torch.float64, 5e-324),
+        (torch.complex64, 1e25j),
+        (torch.complex64, 1e-30j),
+        (torch.complex128, 1e200 + 0j),
+        (torch.bfloat16, 1e30),
+    ],
+)
+def test_no_precision_is_too_large_or_too_small_or_complex(dtype, size):
+    weights = [parameter(3 * size, dtype=dtype), parameter(4 * size, dtype=dtype)]
+    norm = 5 * abs(size)
+    relative = 1e-2 if dtype == torch.bfloat16 else 1e-6
+    report = ClipNorm(norm / 2)(weights)
+    assert report.grad_norm == pytest.approx(norm, rel=relative)
+    assert report.clipped
+    after = global_norm(weights)
+    assert after == pytest.approx(norm / 2, rel=max(relative, 5e-324 / norm))
+
+
+@pytest.mark.parametrize("order", [(math.nan, 1e300), (1e300, math.nan)])
+def test_what_is_not_a_number_stays_so_in_any_order(order):
+    assert math.isnan(global_norm([parameter(value) for value in order]))
+    assert global_norm([parameter(1e300), parameter(-math.inf)]) == math.inf
+
+
+def test_gradients_of_several_kinds_are_one_vector():
+    kinds = (torch.float16, torch.float32, torch.float64, torch.complex64)
+    assert global_norm([parameter(1.0, dtype=kind) for kind in kinds]) == 2
+    huge = [parameter(1e25j, dtype=torch.complex64), parameter(1e25)]
+    assert global_norm(huge) == pytest.approx(math.sqrt(2) * 1e25)
+
+
+def test_parameters_without_elements_count_as_zero():
+    empty = parameter(dtype=torch.float32)
+    assert global_norm([empty]) == 0
+    assert global_norm([empty, parameter(3e200, 4e200)]) == pytest.approx(5e200)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_norms_are_not_cut_off(dtype):
     weight = parameter(*[200.0] * 400_000, dtype=dtype)  # the norm exceeds 65504
@@ -194,6 +236,17 @@ def test_half_precision_norms_are_not_cut_off(dtype):
     assert global_norm([weight]) == pytest.approx(expected, rel=1e-3)
     ClipNorm(expected / 2)([weight])
     assert weight.grad[0].item() == pytest.approx(100, rel=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(("size", "threshold"), [(1e4, 0.01), (4e4, 4e-4)])
+def test_half_precision_is_clipped_to_the_threshold(dtype, size, threshold):
+    # The factor is too small for half precision, the result is not.
+    weights = [parameter(size, dtype=dtype), parameter(size, size, dtype=torch.float32)]
+    ClipNorm(threshold)(weights)
+    half, whole = weights[0].grad.item(), weights[1].grad[0].item()
+    assert whole == pytest.approx(threshold / math.sqrt(3), rel=1e-2)
+    assert half == pytest.approx(whole, rel=1e-2)
 
 
 def test_sparse_gradients_count_a_row_that_stands_there_twice():

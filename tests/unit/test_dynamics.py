@@ -43,6 +43,21 @@ def test_a_step_of_no_length_has_no_smoothness():
     assert np.isnan(record["smoothness_fixed"]).all()
 
 
+def test_a_number_of_steps_is_any_whole_number():
+    bowl = Bowl()
+    sgd = torch.optim.SGD(bowl.parameters(), lr=0.1)
+
+    def run(steps):
+        return watch(bowl, bowl.loss, lambda: 1.0, 1.0, sgd, steps)
+
+    assert len(run(np.int64(3))) == 3
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 1"):
+        run(0)
+    for bad in (2.5, None):
+        with pytest.raises(TypeError, match="steps must be a whole number"):
+            run(bad)
+
+
 @pytest.mark.parametrize("p", [None, 10])
 def test_measuring_changes_nothing(p):
     def start():

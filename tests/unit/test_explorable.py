@@ -50,6 +50,15 @@ def test_numbers_that_json_does_not_know():
     }
 
 
+def test_words_stay_as_they_are():
+    figure, _ = new_figure()
+    data = {
+        "Infinity": ["To Infinity", "Infinity", '"-Infinity', "\\", "NaN"],
+        "number": float("inf"),
+    }
+    assert carried(explorable("clip", figure, **data)) == data
+
+
 def test_a_notebook_gets_all_that_it_needs_and_no_more():
     figure, _ = new_figure()
     found = explorable("clip", figure, words="</script>")._repr_html_()

@@ -202,6 +202,22 @@ def test_landscape_draws_every_value_at_its_place():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("slope m", "intercept b")
 
 
+@pytest.mark.parametrize(
+    ("values", "log", "message"),
+    [
+        (np.full((2, 2), np.nan), False, "a finite loss somewhere"),
+        (np.full((2, 2), np.inf), True, "a finite loss somewhere"),
+        (np.zeros((2, 2)), True, "a loss above 0 somewhere for log, got at most 0.0"),
+        (-np.ones((2, 2)), True, "a loss above 0 somewhere for log, got at most -1.0"),
+    ],
+)
+def test_a_landscape_without_a_color_is_refused(style, values, log, message):
+    _, (ax,) = new_figure()
+    with pytest.raises(ValueError, match=f"^landscape must have {message}"):
+        show_landscape(ax, Landscape(axis(0, 1, 2), axis(0, 1, 2), values), log=log)
+    assert not ax.collections
+
+
 def test_landscape_is_darkest_at_the_minimum_on_the_picture(style):
     first, second = axis(-2, 2, 41), axis(-2, 2, 41)
     figure, (ax,) = new_figure(dpi=100)

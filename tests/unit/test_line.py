@@ -61,6 +61,12 @@ def test_bad_arguments_are_named_and_nothing_is_drawn(n, sigma, name):
     assert rng.randn() == np.random.RandomState(0).randn()
 
 
+@pytest.mark.parametrize("rng", [np.random.default_rng(0), np.random, 0, None])
+def test_another_kind_of_generator_is_named(rng):
+    with pytest.raises(TypeError, match=r"^rng must be a numpy\.random\.RandomState"):
+        draw_line(rng)
+
+
 def test_predict_is_the_linear_unit():
     unit = nn.Linear(1, 1)
     theta = torch.cat([unit.weight.flatten(), unit.bias])

@@ -168,6 +168,58 @@ def test_the_oracle_is_better_than_any_mask_near_it():
     assert phase_sensitive_loss(oracle, sources) < 1e-12
 
 
+ONE = samples_of(4)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 2, 4, BINS), (5, 1, 4, BINS), (5, 2, 1, BINS), (5, 2, 4, 1), (2, 4, BINS)],
+)
+def test_masks_that_only_broadcasting_fits_are_refused(shape):
+    sources, masks = noise(5, 2, ONE), torch.ones(shape, dtype=torch.float64)
+    wanted = rf"^masks must have the shape \(5, 2, 4, {BINS}\), got \({shape[0]}, "
+    for loss in (phase_sensitive_loss, snr_loss):
+        with pytest.raises(ValueError, match=wanted):
+            loss(masks, sources)
+    if shape[1] == 1:  # a mixture does not say of how many sources it is
+        assert apply_masks(masks, sources.sum(dim=1)).shape == (5, 1, ONE)
+    else:
+        with pytest.raises(ValueError, match=r"^masks must have the shape \("):
+            apply_masks(masks, sources.sum(dim=1))
+
+
+@pytest.mark.parametrize(
+    "mixture",
+    [
+        torch.zeros(8000),
+        torch.zeros(1, 2, 8000),
+        torch.zeros(63, BINS, dtype=torch.complex64),
+        torch.zeros(1, 63, BINS - 1, dtype=torch.complex64),
+    ],
+    ids=["one waveform", "sources", "one spectrogram", "other bins"],
+)
+def test_maskers_name_a_mixture_of_another_shape(mixture):
+    for masker in (MaskNetwork(hidden=2), FixedFilter(noise(1, 2, 1000))):
+        with pytest.raises(ValueError, match=r"^mixture must have the shape \(batch, "):
+            masker(mixture)
+
+
+def test_a_filter_masks_a_spectrogram_as_it_does_its_waveform():
+    masker, mixture = FixedFilter(noise(3, 2, 1000)), noise(2, 1000)
+    assert torch.equal(masker(mixture), masker(stft(mixture)))
+
+
+def test_sources_have_three_axes():
+    sources = np.zeros((2, 5000), dtype=np.float32)
+    message = (
+        r"^sources must have the shape \(pieces, source, samples\), got \(2, 5000\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        cut(sources, 5)
+    with pytest.raises(ValueError, match=message):
+        draw_excerpts(sources, 1, 5, torch.Generator())
+
+
 # --- Scores
 
 
@@ -196,13 +248,26 @@ def test_si_sdr_of_a_known_distortion():
     assert si_sdr(target + other, target).item() == pytest.approx(20, abs=1e-4)
 
 
-@given(st.floats(-3, 3), st.integers(0, 99))
-def test_si_sdr_does_not_hear_loudness(power, seed):
-    target = noise(1000, seed=seed)
-    estimate = target + 0.5 * noise(1000, seed=seed + 1)
+@given(st.floats(-12, 6), st.integers(0, 99), st.sampled_from(("float32", "float64")))
+def test_si_sdr_does_not_hear_loudness(power, seed, dtype):
+    target = noise(1000, seed=seed).to(getattr(torch, dtype))
+    estimate = target + 0.3 * noise(1000, seed=seed + 1).to(target.dtype)
     plain = si_sdr(estimate, target)
-    torch.testing.assert_close(si_sdr(10**power * estimate, target), plain)
-    torch.testing.assert_close(si_sdr(-estimate, 10**power * target), plain)
+    close = {"rtol": 0, "atol": 1e-4}
+    torch.testing.assert_close(si_sdr(10**power * estimate, target), plain, **close)
+    torch.testing.assert_close(si_sdr(-estimate, 10**power * target), plain, **close)
+
+
+def test_a_silent_estimate_counts_zero_and_a_perfect_one_is_finite():
+    target = noise(2, 1000).float()
+    silence = torch.zeros_like(target).requires_grad_()
+    si_sdr(silence, target).sum().backward()
+    assert silence.grad.isfinite().all()
+    assert torch.equal(si_sdr(silence, target), torch.zeros(2))
+    assert (si_sdr(target, target) > 90).all()
+    assert si_sdr(target, target).isfinite().all()
+    assert si_sdr(target, silence).isnan().all()
+    assert si_sdr(silence, silence).isnan().all()
 
 
 def test_improvement_is_over_the_mixture_and_nothing_can_be_said_of_silence():

@@ -69,7 +69,7 @@ def test_notes_are_remembered_and_safe_from_change(font):
     ("arguments", "message"),
     [
         ((200, 60, 1.0, RATE), "program must be one of"),
-        ((40, 128, 1.0, RATE), "pitch must be at most 127, got 128"),
+        ((40, 128, 1.0, RATE), "pitch must be a whole number from 0 to 127, got 128"),
         ((40, -1, 1.0, RATE), "pitch must be"),
         ((40, 60, 0.0, RATE), "seconds must be"),
         ((40, 60, 1.0, 0), "rate must be"),

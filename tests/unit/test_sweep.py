@@ -184,6 +184,15 @@ def test_results_of_other_settings_or_versions_do_not_count(
     assert log.rows() == []
 
 
+def test_without_options_the_record_is_complete(sweep, tmp_path, monkeypatch, capsys):
+    kept = json.loads(sweep.RECORD.read_text())
+    monkeypatch.setattr(sweep, "versions", lambda: kept["versions"])
+    log = str(tmp_path / "log.jsonl")
+    monkeypatch.setattr(sys, "argv", ["sweep", "--plan", "--log", log])
+    sweep.main()
+    assert capsys.readouterr().out.startswith(f"0 of {len(kept['rows'])} runs to do\n")
+
+
 def test_one_recorded_cell_computed_anew_is_within_its_spread(sweep, chorales):
     if not sweep.RECORD.exists():
         pytest.skip("the sweep has not been recorded yet")

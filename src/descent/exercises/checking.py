@@ -35,12 +35,22 @@ _checks: dict[str, Callable[[Any], None]] = {}
 def exercise(label: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
     """Register the decorated function as the check of an exercise.
 
-    The function gets the reader's answer and calls `expect` for every case.
+    The function gets the reader's answer and calls :func:`expect` for every case.
 
     Parameters
     ----------
     label : str
         The exercise's label in its chapter.
+
+    Returns
+    -------
+    callable
+        The decorator. It returns the function as it is.
+
+    Raises
+    ------
+    ValueError
+        When it is applied, if the label has a check already.
     """
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -53,12 +63,29 @@ def exercise(label: str) -> Callable[[Callable[[Any], None]], Callable[[Any], No
 
 
 def labels() -> tuple[str, ...]:
-    """Return the labels of all exercises that have a check."""
+    """Return the labels of all exercises that have a check.
+
+    Returns
+    -------
+    tuple of str
+        The labels, in the order in which their checks were registered.
+    """
     return tuple(_checks)
 
 
 def unanswered(got: Any) -> bool:
-    """Say whether `got` is still what an exercise leaves open: None or ``...``."""
+    """Say whether an answer is still what an exercise leaves open.
+
+    Parameters
+    ----------
+    got : object
+        The reader's answer.
+
+    Returns
+    -------
+    bool
+        Whether it is None or ``...``.
+    """
     return got is None or got is Ellipsis
 
 
@@ -136,7 +163,7 @@ def verdict(label: str, answer: object) -> Verdict:
 
 
 def check(label: str, answer: object) -> None:
-    """Check an answer and print what was found; see `verdict`.
+    """Check an answer and print what was found; see :func:`verdict`.
 
     Parameters
     ----------

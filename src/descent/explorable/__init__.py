@@ -13,6 +13,7 @@ import base64
 import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ __all__ = ["Explorable", "explorable"]
 
 
 class Explorable:
-    """A still with data; `explorable` makes it, a cell's last line shows it.
+    """A still with data; :func:`explorable` makes it, a cell's last line shows it.
 
     Attributes
     ----------
@@ -111,10 +112,15 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     if name not in explorable_names():
         allowed = ", ".join(explorable_names())
         raise ValueError(f"name must be one of {allowed}, got {name!r}")
-    # Infinity is written as a number that is too large, which every reader of JSON
-    # turns into infinity; the letters are kept from ending the element around them.
     text = json.dumps(_plain("data", data), separators=(",", ":"))
-    text = text.replace("-Infinity", "-1e999").replace("Infinity", "1e999")
+    # Infinity is written as a number that is too large, which every reader of JSON
+    # turns into infinity. Words are matched first, and stay as they are.
+    text = re.sub(
+        r'"(?:[^"\\]|\\.)*"|Infinity',
+        lambda found: "1e999" if found[0] == "Infinity" else found[0],
+        text,
+    )
+    # These letters are kept from ending the element around them.
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     file = io.StringIO()

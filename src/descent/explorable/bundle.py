@@ -41,13 +41,25 @@ def explorable_modules() -> dict[str, str]:
 
 
 def explorable_names() -> list[str]:
-    """Return the names of the modules that are explorables."""
+    """Return the names of the modules that are explorables.
+
+    Returns
+    -------
+    list of str
+        The names, in alphabetical order.
+    """
     return [n for n, text in explorable_modules().items() if _DEFAULT.search(text)]
 
 
 @lru_cache(maxsize=1)
 def style() -> str:
-    """Return the explorables' style sheet."""
+    """Return the explorables' style sheet.
+
+    Returns
+    -------
+    str
+        The text of the CSS file.
+    """
     return (files("descent.explorable") / "explorables.css").read_text("utf8")
 
 
