@@ -35,7 +35,6 @@ PDF_LINK = f'<p><a href="{PDF}">The whole book as one PDF</a></p>'
 # Pages that the book's builder makes.
 DESCRIPTIONS = {
     "genindex": "All functions, classes and terms of the book Descent, from A to Z.",
-    "py-modindex": "The modules of the package behind the book Descent.",
     "search": "Search the text, code and captions of the book Descent.",
     STATUS: "The versions that computed the book Descent, and how long it took.",
 }

@@ -1,4 +1,4 @@
-"""Mathematics as MathML, made at build time: no script, no font, no other host."""
+"""Mathematics as MathML, made at build time: no script, and no other host."""
 
 from __future__ import annotations
 

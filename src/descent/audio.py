@@ -132,7 +132,7 @@ class Players:
         return (
             f'<div class="player"><span class="player-name">{name}</span>'
             f'<img class="dark-light" alt="Spectrogram of: {name}" src="{seen}" '
-            f'width="{picture.width}" height="{picture.height}">'
+            f'width="{picture.width}" height="{picture.height}" loading="lazy">'
             f'<audio controls preload="none" aria-label="{name}" src="{heard}">'
             "</audio></div>"
         )
