@@ -136,6 +136,8 @@ def test_it_plays_pauses_and_keeps_the_chosen_speed(calm: Page, address: str):
     film.get_by_label("Play").focus()
     calm.keyboard.press("Enter")
     expect(film.get_by_label("Pause")).to_be_focused()
+    # It has begun at its first frame, not at that of the still, when there is a canvas.
+    expect(film.locator("canvas")).to_be_attached()
     calm.wait_for_function(
         "() => document.querySelector('.film-scrubber').value > 5", timeout=20_000
     )

@@ -31,13 +31,14 @@ def test_the_launch_address_opens_a_notebook_that_runs(
     # No question lies on top of it.
     assert page.locator(".Toastify__toast").count() == 0
 
-    first.locator(".jp-InputArea-editor").click()
-    page.keyboard.press("Shift+Enter")
+    # What is asked of a kernel before it is there is lost.
+    kernel = notebook.locator(".jp-Notebook-ExecutionIndicator")
+    expect(kernel).to_have_attribute("data-status", "idle", timeout=90 * SECONDS)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     # The first cell imports PyTorch.
     prompt = first.locator(".jp-InputArea-prompt")
     expect(prompt).to_have_text("[1]:", timeout=120 * SECONDS)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     picture = notebook.locator(".jp-RenderedSVG").first
     expect(picture).to_be_visible(timeout=60 * SECONDS)
 
@@ -46,6 +47,7 @@ def test_the_launch_address_opens_a_notebook_that_runs(
     expect(alive).to_have_count(2, timeout=60 * SECONDS)
     address = page.url
     for box in alive.all():
+        box.scroll_into_view_if_needed()  # JupyterLab draws what is in sight
         said = box.locator(".ex-say")
         expect(said).not_to_be_empty()
         before = said.inner_text()

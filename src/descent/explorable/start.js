@@ -5,8 +5,10 @@ import { keeps } from "./base.js";
 export function start(box, explorables) {
   const figure = box.closest("figure");
   const data = JSON.parse(box.querySelector("script").textContent);
-  // Under a cell the page's address is the notebook's.
-  keeps.address = !box.closest(".ex-notebook");
+  // Under a cell the page's address is the notebook's, but the keys are the figure's.
+  const inNotebook = Boolean(box.closest(".ex-notebook"));
+  keeps.address = !inNotebook;
+  if (inNotebook) box.addEventListener("keydown", (event) => event.stopPropagation());
   // There before it is drawn: what has no size cannot be laid out.
   box.classList.add("ex-live");
   figure?.classList.add("ex-alive");
