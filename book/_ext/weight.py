@@ -3,13 +3,14 @@
 Jupyter Book brings extensions along whether or not a book uses them, and each puts
 its scripts and styles on every page. Thebe, which would run cells in the page, even
 names a foreign host, and twice, which is an error in the browser's console. Here
-unused scripts are left out and the others wait until the page is read; all styles
-become one file with only the rules that some page can use; and what no page asks
-for is taken out of the site.
+unused scripts are left out, and those that every page needs become one file that
+waits until the page is read; all styles become one file with only the rules that
+some page can use; and what no page asks for is taken out of the site.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,6 +45,22 @@ STYLES = (
     "descent.css",
 )
 SHEET = "book.css"
+
+# What every page needs, in the order in which it is to run. (The search page has its
+# own scripts that want some of these before them, one by one.)
+SCRIPTS = (
+    "documentation_options.js",
+    "doctools.js",
+    "sphinx_highlight.js",
+    "clipboard.min.js",
+    "copybutton.js",
+    "scripts/sphinx-book-theme.js",
+    "togglebutton.js",
+    "reading.js",
+    "scripts/bootstrap.js",
+    "scripts/pydata-sphinx-theme.js",
+)
+SCRIPT = "book.js"
 
 # Sheets that only some pages load: `explorables` says which.
 SOME_PAGES = ("explorables.css",)
@@ -179,15 +196,69 @@ def _split(prelude: str) -> list[str]:
     return [*parts, prelude[start:].strip()]
 
 
+def bundle_scripts(site: Path) -> None:
+    """Let pages load what every page needs as one file.
+
+    Each file costs a phone a way to the server and back.
+
+    Parameters
+    ----------
+    site : pathlib.Path
+        The folder with the HTML pages.
+    """
+    static = site / "_static"
+    text = "\n;\n".join((static / name).read_text("utf8") for name in SCRIPTS)
+    (static / SCRIPT).write_text(text, "utf8")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    tag = f'<script defer src="_static/{SCRIPT}?v={digest}"></script>'
+    every = "|".join(re.escape(name) for name in SCRIPTS)
+    single = re.compile(
+        rf'<script defer(?:="defer")? src="_static/(?:{every})\?[^"]*"></script>'
+    )
+    bundled = re.compile(rf'<script defer src="_static/{SCRIPT}\?v=\w+"></script>')
+    for path in site.glob("*.html"):
+        page = path.read_text("utf8")
+        if len(single.findall(page)) == len(SCRIPTS):
+            first = single.search(page)
+            assert first is not None
+            start, rest = page[: first.start()], page[first.end() :]
+            found = start + tag + single.sub("", rest)
+        else:  # made by an earlier build, or the search page
+            found = bundled.sub(tag, page)
+        if found != page:
+            path.write_text(found, "utf8")
+
+
+def _set_aside(static: Path, kept: Path) -> list[Path]:
+    """Move the single style sheets out of the site, and return all of them in order.
+
+    A build copies only what it believes has changed, so those of earlier builds are
+    kept for the next.
+    """
+    kept.mkdir(exist_ok=True)
+    sheets = []
+    for name in STYLES:
+        fresh = sorted(static.glob(name))
+        pattern = Path(name).name
+        if fresh:
+            for old in kept.glob(pattern):
+                old.unlink()
+            for path in fresh:
+                path.replace(kept / path.name)
+        found = sorted(kept.glob(pattern))
+        if not found:
+            logger.warning("the style sheet %s is missing: run `make clean`", name)
+        sheets += found
+    return sheets
+
+
 def _finish(app: Sphinx, failure: Exception | None) -> None:
     """Write the one style sheet; take what nobody asks for out of the site."""
     if failure is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
     static = site / "_static"
-    sheets = [path for name in STYLES for path in sorted(static.glob(name))]
-    if len(sheets) < 2:
-        return  # nothing was copied anew: the site is as it was
+    bundle_scripts(site)
     for pattern in IDLE:
         for path in static.glob(pattern):
             if path.is_file():
@@ -198,10 +269,9 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
         for path in sources
         for word in re.findall(r"[\w-]+", path.read_text("utf8"))
     }
+    sheets = _set_aside(static, site.parent / ".styles")
     text = "".join(slim(path.read_text("utf8"), words) for path in sheets)
     (static / SHEET).write_text(text, "utf8")
-    for path in sheets:
-        path.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -53,6 +53,24 @@ def test_what_a_chapter_uses_runs_it_again_and_prose_does_not(small_book):
     assert "found 42 and 7" in small_book.page("uses")
 
 
+def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
+    small_book.write("page", "# Page\n\nSome prose.\n")
+    first = small_book.build()
+    assert first.status == 0, first.said
+    sheet = small_book.html / "_static" / "book.css"
+    whole = sheet.read_text("utf8")
+    assert ".bd-header-article" in whole
+    script = small_book.html / "_static" / "book.js"
+    assert "bootstrap" in script.read_text("utf8")
+
+    small_book.write("page", "# Page\n\nBetter prose.\n")
+    assert small_book.build().status == 0
+    assert "Better prose." in small_book.page("page")
+    assert sheet.read_text("utf8") == whole
+    for name in ("page", "index"):
+        assert small_book.page(name).count("_static/book.js?v=") == 1
+
+
 def test_a_damaged_cache_heals_itself(small_book):
     small_book.chapter("uses", cell("print('sound')"))
     assert small_book.build().status == 0

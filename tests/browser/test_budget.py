@@ -48,6 +48,11 @@ def test_a_page_is_light_and_stands_still(page: Page, address: str, name: str):
     assert f"{name}.html" in files
     heaviest = sorted(files.items(), key=lambda item: -item[1])[:4]
     assert sum(files.values()) <= MOST_BYTES, heaviest
+    # Every file costs a phone a way to the server: what all pages need is one.
+    scripts = {path for path in files if path.endswith(".js")}
+    if name not in {"search", "404"}:
+        own = {f"_static/{x}.js" for x in ("player", "explorables/load")}
+        assert scripts - own - {"_static/explorables/bundle.js"} == {"_static/book.js"}
     # No animation before a reader is there, and no sound before it is asked for.
     assert [path for path in files if path.endswith((".gif", ".wav"))] == []
     assert page.evaluate("window.shifted") < 0.001
