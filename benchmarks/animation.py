@@ -1,7 +1,7 @@
 """The figures and animations of the chapter this book grew from, made in two ways.
 
 The plain way: a new figure for every frame (`gif.frame`, `gif.save`), and a double
-loop over the grid. Our way: `descent.animation.animate` and
+loop over the grid. Our way: `descent.page.animation.animate` and
 `descent.landscape.loss_grid`. Both call the same drawing code, in the same style
 and at the same size, and save static figures in the same format; the runs that the
 figures show are trained before the clock starts. Each part is made both ways, one
@@ -33,8 +33,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from descent.animation import animate
-from descent.figures import (
+from descent.landscape import Landscape, axis, gradient_grid, loss_grid
+from descent.line import LineData, draw_line, predict
+from descent.loss import mean_absolute_error
+from descent.page.animation import animate
+from descent.page.figures import (
     BLUE,
     INK,
     ORANGE,
@@ -43,9 +46,6 @@ from descent.figures import (
     show_landscape,
     use_style,
 )
-from descent.landscape import Landscape, axis, gradient_grid, loss_grid
-from descent.line import LineData, draw_line, predict
-from descent.loss import mean_absolute_error
 from descent.seeds import set_seed
 from descent.training import Record, descend
 

@@ -36,11 +36,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from descent.chorales import cache_folder, load_chorales
 from descent.clipping import AutoClip, ClipNorm, Clipper, global_norm
-from descent.packages import NEEDED
-from descent.seeds import set_seed
-from descent.separation import (
+from descent.music.chorales import cache_folder, load_chorales
+from descent.music.packages import NEEDED
+from descent.music.separation import (
     MaskNetwork,
     cut,
     draw_excerpts,
@@ -48,6 +47,7 @@ from descent.separation import (
     phase_sensitive_loss,
     snr_loss,
 )
+from descent.seeds import set_seed
 
 RECORD = Path(__file__).parents[1] / "src/descent/recorded/autoclip_sweep.json"
 

@@ -13,7 +13,7 @@ settings.load_profile("book")
 @pytest.fixture
 def style():
     """The book's style, for one test."""
-    from descent.figures import use_style
+    from descent.page.figures import use_style
 
     with mpl.rc_context():
         use_style()

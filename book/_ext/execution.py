@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import platform
 import re
 import shutil
@@ -143,6 +144,8 @@ def _name_culprit(app: Sphinx, failure: Exception) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
+    # The kernels inherit it: a bar would be among the outputs of an executed page.
+    os.environ["TQDM_DISABLE"] = "1"
     app.connect("config-inited", _place_cache)
     app.connect("build-finished", _report, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,9 +1,9 @@
 """Figures to touch: the still of a cell, and beside it what brings it to life.
 
-A cell that ends in `descent.explorable.explorable` leaves an SVG with data inside.
+A cell that ends in `descent.page.explorable.explorable` leaves an SVG with data inside.
 Here the data move into an element of their own after the figure's picture, and the
 page gets one small script that loads the rest when a reader comes near: the modules
-of `descent.explorable`, bundled into one.
+of `descent.page.explorable`, bundled into one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
 
-from descent.explorable.bundle import bundle, explorable_modules, style
+from descent.page.explorable.bundle import bundle, explorable_modules, style
 
 FOLDER = "explorables"
 

@@ -1,7 +1,7 @@
 """Pictures of cells: light and dark figures, animations with a still, sizes.
 
 A figure comes out of its cell as one SVG in the book's light colors. Every color
-has a partner for dark pages (`descent.figures.DARK`), so the dark figure is the
+has a partner for dark pages (`descent.page.figures.DARK`), so the dark figure is the
 same file with the colors exchanged. An animation comes out as one GIF; its still
 is the frame that its cell named. Every picture gets its size, so that the page
 does not jump while it loads.
@@ -18,8 +18,8 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from descent.animation import recolor, still_number, still_of
-from descent.figures import DARK, GROUND, on_dark
+from descent.page.animation import recolor, still_number, still_of
+from descent.page.figures import DARK, GROUND, on_dark
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,9 @@
 """The code behind *Descent*, an executable book on gradient descent.
 
-Modules, lowest floor first; each imports only from modules listed before it:
+At the root is the lesson: what the book teaches, and what you may take home. It needs
+PyTorch, NumPy and sortedcontainers, and no more. Two wings serve the chapters; they
+come with the extra ``book``. Modules, lowest floor first; each imports only from
+modules listed before it:
 
 ``checks``
     Arguments checked once, with messages that say what is allowed.
@@ -14,21 +17,19 @@ Modules, lowest floor first; each imports only from modules listed before it:
     Loss and gradient over a whole grid at once.
 ``clipping``
     The global gradient norm, clipping by it, and AutoClip.
-``training``, ``checkpoint``, ``progress``
-    The record of a run, the loop that leaves one, a run taken up again, a bar.
+``training``, ``checkpoint``
+    The record of a run, the loop that leaves one, a run taken up again.
 ``dynamics``
     How far each step goes, and how the ground bends along it.
-``packages``, ``scores``, ``soundfont``, ``chorales``
-    Music to separate: Bach's chorales, read, played, mixed, split by tune.
-``spectrogram``, ``metrics``, ``separation``
-    Masks on spectrograms, the network that finds them, and how good they are.
-``figures``, ``animation``, ``audio``, ``explorable``
-    One style for every figure, one way to make it move, to let it be heard, to let it
-    be touched.
+``music``
+    The wing of sound: scores, played, seen as spectrograms, and separated.
+``page``
+    The wing of what a chapter shows: figures, animations, players, figures to touch,
+    and numbers in the text.
 ``recorded``
     Measurements that a build does not repeat.
-``prose``, ``exercises``
-    Numbers handed to the text, and answers checked.
+``exercises``
+    Answers checked.
 """
 
 from importlib.metadata import version

@@ -2,6 +2,8 @@
 
 A run goes on bit for bit if everything that changes from step to step is kept: the
 network, the optimizer, the clipper's history, and the random numbers to come.
+
+Belongs to :doc:`/recipes`.
 """
 
 import io

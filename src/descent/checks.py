@@ -3,6 +3,8 @@
 Every public function of this package refuses bad input the same way: a
 `ValueError` (or a `TypeError`, where the kind is wrong) that names the argument,
 says what came, and says what is allowed. These helpers write that sentence.
+
+Belongs to no chapter: whatever takes arguments stands on it.
 """
 
 import math

@@ -22,6 +22,8 @@ norm of the gradient and not of the scale::
     clip(model.parameters())
     scaler.step(optimizer)
     scaler.update()
+
+Belongs to :doc:`/clipping` and :doc:`/autoclip`.
 """
 
 from __future__ import annotations

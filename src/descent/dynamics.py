@@ -6,6 +6,8 @@ along a step: the distance of the gradients at both ends, divided by the distanc
 the ends. High smoothness means rough ground. It is taken in two ways, which differ
 much: with the minibatch of the step at both ends, and with one fixed minibatch
 throughout.
+
+Belongs to :doc:`/experiment`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +57,7 @@ def watch(
         Any optimizer of the model's parameters whose step needs no closure.
     steps : int
         How many steps, at least 1; or what to go through, such as
-        ``progress(range(100))``.
+        ``tqdm(range(100))``.
     clip : Clipper, optional
         Called on the parameters between ``backward()`` and ``step()``.
 

@@ -1,4 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all.
+
+Belongs to :doc:`/recipes`: checkpoints are written with it, and the music's cache.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

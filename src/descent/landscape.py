@@ -3,6 +3,8 @@
 The plain way is a double loop, one loss at a time. `torch.func.vmap` runs the
 same loss for all points of the grid in one go, and `torch.func.grad` turns it
 into its gradient: nothing is rewritten, nothing is approximated.
+
+Belongs to :doc:`/loss` and :doc:`/gradient`.
 """
 
 from collections.abc import Callable

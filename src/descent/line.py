@@ -1,6 +1,8 @@
 """A line to learn: noisy points, and the smallest model that fits them.
 
 The model is ``y_hat = m x + b``, with two parameters ``theta = (m, b)``.
+
+Belongs to :doc:`/line`.
 """
 
 from typing import NamedTuple

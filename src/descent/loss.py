@@ -2,6 +2,8 @@
 
 Each function takes a prediction and a target of the same shape, and returns the
 mean over all points, so that the number does not grow with the number of points.
+
+Belongs to :doc:`/loss`.
 """
 
 from torch import Tensor

@@ -4,6 +4,8 @@ The input is a sequence of random numbers with two of them marked; the network
 answers, after the last step, with the sum of the marked two (Hochreiter and
 Schmidhuber 1997). The gradient has to travel back through every step in between,
 and may explode on its way.
+
+Belongs to :doc:`/clipping` and :doc:`/autoclip`.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""The one place where random numbers start."""
+"""The one place where random numbers start.
+
+Belongs to :doc:`/line`, and from there on wherever there is chance.
+"""
 
 import random
 

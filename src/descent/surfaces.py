@@ -2,6 +2,8 @@
 
 Each takes ``theta`` of shape (2,) and returns a scalar. They are toys: a shape
 that appears somewhere in a deep network's landscape, with everything else gone.
+
+Belongs to :doc:`/optimizers` and :doc:`/clipping`.
 """
 
 import torch

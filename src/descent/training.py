@@ -1,4 +1,7 @@
-"""The record of a run, and the loop that leaves one."""
+"""The record of a run, and the loop that leaves one.
+
+Belongs to :doc:`/gradient`.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -12,14 +12,14 @@ mystnb:
   figure: {name: fig-good, caption: A line that rises.}
   image: {alt: A straight line from the lower left to the upper right.}
 ---
-from descent.figures import new_figure, use_style
+from descent.page.figures import new_figure, use_style
 use_style()
 figure, (ax,) = new_figure()
 ax.plot([1, 2]);
 ```
 """
 
-FIGURE_CODE = """from descent.figures import new_figure, use_style
+FIGURE_CODE = """from descent.page.figures import new_figure, use_style
 use_style()
 figure, (ax,) = new_figure()
 ax.plot([1, 2]);"""

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from visiting import ROOT
 
-from descent import figures, loss, surfaces
+from descent import loss, surfaces
 from descent.landscape import axis, loss_grid
 from descent.line import draw_line
+from descent.page import figures
 from descent.seeds import set_seed
 
 MODULES = ROOT / "src" / "descent" / "explorable"

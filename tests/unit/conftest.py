@@ -13,6 +13,6 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def chorales(cache):
     """The book's chorales."""
-    from descent.chorales import load_chorales
+    from descent.music.chorales import load_chorales
 
     return load_chorales()

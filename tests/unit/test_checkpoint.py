@@ -8,8 +8,8 @@ import torch
 
 from descent.checkpoint import load_checkpoint, save_checkpoint
 from descent.clipping import AutoClip
+from descent.music.separation import MaskNetwork, snr_loss
 from descent.seeds import set_seed
-from descent.separation import MaskNetwork, snr_loss
 from descent.training import Record
 
 

@@ -7,7 +7,6 @@ from torch import nn
 
 from descent.clipping import AutoClip
 from descent.dynamics import watch
-from descent.progress import progress
 from descent.seeds import set_seed
 
 
@@ -74,7 +73,7 @@ def test_measuring_changes_nothing(p):
         return model(batch).pow(2).mean()
 
     fixed = torch.ones(16, 3)
-    record = watch(model, loss, draw, fixed, adam, progress(range(8)), clip=clip)
+    record = watch(model, loss, draw, fixed, adam, iter(range(8)), clip=clip)
     assert len(record) == 8
     watched = model.state_dict()
 

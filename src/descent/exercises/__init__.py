@@ -4,6 +4,8 @@ An exercise ends in a cell such as ``check("exercise-count", my_count)``. The ch
 runs the reader's answer against cases of its own, and says either that it is
 right, or which case it got wrong and what would have been right. The checks of a
 chapter are in the module of the chapter's name.
+
+Belongs to every chapter: :doc:`/line` is the first.
 """
 
 from descent.exercises import (

@@ -1,4 +1,7 @@
-"""Checks of the chapter "AutoClip"."""
+"""Checks of the chapter "AutoClip".
+
+Belongs to :doc:`/autoclip`.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,7 @@
-"""How an answer is checked and what the reader is told."""
+"""How an answer is checked and what the reader is told.
+
+Belongs to no chapter: the checks of all of them stand on it.
+"""
 
 import math
 from collections.abc import Callable

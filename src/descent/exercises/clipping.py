@@ -1,4 +1,7 @@
-"""Checks of the chapter "Gradient clipping"."""
+"""Checks of the chapter "Gradient clipping".
+
+Belongs to :doc:`/clipping`.
+"""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,7 @@
-"""Checks of the exercises in the chapter "Does AutoClip help? An experiment"."""
+"""Checks of the exercises in the chapter "Does AutoClip help? An experiment".
+
+Belongs to :doc:`/experiment`.
+"""
 
 import numpy as np
 

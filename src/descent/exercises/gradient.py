@@ -1,4 +1,7 @@
-"""Checks of the chapter "Following the slope"."""
+"""Checks of the chapter "Following the slope".
+
+Belongs to :doc:`/gradient`.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,7 @@
-"""Checks of the chapter "Signs of healthy training", and the runs it asks about."""
+"""Checks of the chapter "Signs of healthy training", and the runs it asks about.
+
+Belongs to :doc:`/health`.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 

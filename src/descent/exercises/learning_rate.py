@@ -1,4 +1,7 @@
-"""Checks of the chapter "How big a step"."""
+"""Checks of the chapter "How big a step".
+
+Belongs to :doc:`/learning-rate`.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,7 @@
-"""Checks of the chapter "A line to learn"."""
+"""Checks of the chapter "A line to learn".
+
+Belongs to :doc:`/line`.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""Checks of the chapter "Loss and brute force"."""
+"""Checks of the chapter "Loss and brute force".
+
+Belongs to :doc:`/loss`.
+"""
 
 from collections.abc import Callable
 

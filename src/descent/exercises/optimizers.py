@@ -1,4 +1,7 @@
-"""Checks of the chapter "Choosing an optimizer"."""
+"""Checks of the chapter "Choosing an optimizer".
+
+Belongs to :doc:`/optimizers`.
+"""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,7 @@
-"""Checks of the chapter "Use it in your training"."""
+"""Checks of the chapter "Use it in your training".
+
+Belongs to :doc:`/recipes`.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,12 +1,15 @@
-"""Checks of the exercises in the chapter "A network that separates"."""
+"""Checks of the exercises in the chapter "A network that separates".
+
+Belongs to :doc:`/separation`.
+"""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from descent import metrics
 from descent.exercises.checking import exercise, expect
+from descent.music import metrics
 
 __all__ = ["check_half", "check_si_sdr"]
 

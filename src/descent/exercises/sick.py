@@ -1,7 +1,10 @@
-"""Checks of the exercises in the chapter "A sick run and its cure"."""
+"""Checks of the exercises in the chapter "A sick run and its cure".
+
+Belongs to :doc:`/sick`.
+"""
 
 from descent.exercises.checking import exercise, expect
-from descent.separation import MaskNetwork
+from descent.music.separation import MaskNetwork
 
 __all__ = ["check_first_step"]
 

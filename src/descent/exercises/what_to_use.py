@@ -1,4 +1,7 @@
-"""Checks of the chapter "What to use"."""
+"""Checks of the chapter "What to use".
+
+Belongs to :doc:`/what-to-use`.
+"""
 
 from collections.abc import Callable
 

@@ -2,6 +2,8 @@
 
 A file here is written by a program of the repository. It holds the command that
 made it, the versions and the machine, and the numbers.
+
+Belongs to :doc:`/experiment` and :doc:`/recipes`.
 """
 
 import json

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from descent import chorales as module
-from descent import packages
-from descent.chorales import SAMPLE_RATE, cache_folder, load_chorales, mix, play
-from descent.scores import Note
+from descent.music import chorales as module
+from descent.music import packages
+from descent.music.chorales import SAMPLE_RATE, cache_folder, load_chorales, mix, play
+from descent.music.scores import Note
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = {"pieces": (2, 1, 1), "seconds": 2.0}
 
 MELODY = [Note(0, 1, 69), Note(1, 1, 71), Note(2, 2, 72)]
@@ -64,7 +64,7 @@ def test_no_tune_is_in_two_splits_whatever_is_asked_for(chorales):
 def test_another_process_makes_the_same_samples():
     here = load_chorales(**SMALL, cache=False)
     code = (
-        "import hashlib; from descent.chorales import load_chorales\n"
+        "import hashlib; from descent.music.chorales import load_chorales\n"
         f"data = load_chorales(**{SMALL}, cache=False)\n"
         "print(hashlib.sha256(b''.join(s.sources.tobytes() for s in data)).hexdigest())"
     )

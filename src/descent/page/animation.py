@@ -5,6 +5,8 @@ all of its time goes into drawing the same axes again. Here the figure is drawn
 once. For each frame only the artists that move (matplotlib's own mark for them is
 ``animated=True``) are drawn over a copy of that background, and every frame is
 mapped to one palette. The `gif` package writes the file.
+
+Belongs to :doc:`/index`, and from there on to whatever moves.
 """
 
 from __future__ import annotations
@@ -238,7 +240,7 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
         The GIF file, made by :func:`animate`.
     exchange : callable
         Takes colors, shape (colors, 3), uint8; returns what takes their places,
-        such as :func:`descent.figures.on_dark`.
+        such as :func:`descent.page.figures.on_dark`.
 
     Returns
     -------
@@ -318,7 +320,7 @@ def _read_comment(image: Image.Image) -> tuple[int, list[_Box]]:
     """Return what `_comment` was given."""
     comment = image.info.get("comment", b"").decode()
     if not comment.startswith(STILL):
-        raise ValueError("data must be a GIF made by descent.animation.animate")
+        raise ValueError("data must be a GIF made by descent.page.animation.animate")
     still, *boxes = comment.split()
     maps = []
     for box in boxes:

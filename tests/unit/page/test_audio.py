@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from descent.audio import Players, wav
+from descent.page.audio import Players, wav
 
 
 def tone(frequency, seconds=1.0, level=0.5):

@@ -3,6 +3,8 @@
 Colors are named for what they mean. The book's builder turns every one of them
 into its partner for a dark page (`DARK`), so a figure uses these and no others,
 besides the color map `MAP`.
+
+Belongs to :doc:`/line`, and from there on to every figure.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The scores lie in music21, the SoundFont in pretty_midi. Another version of either
 may hold other music or other sound, and give other numbers than the text speaks of;
 so only these versions are accepted.
+
+Belongs to :doc:`/separation`.
 """
 
 import hashlib

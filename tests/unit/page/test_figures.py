@@ -9,8 +9,9 @@ import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_rgb
 
-from descent import figures
-from descent.figures import (
+from descent.landscape import Landscape, axis, loss_grid
+from descent.page import figures
+from descent.page.figures import (
     BLUE,
     DARK,
     GRID,
@@ -26,7 +27,6 @@ from descent.figures import (
     show_landscape,
     use_style,
 )
-from descent.landscape import Landscape, axis, loss_grid
 
 DRAWN = (INK, MUTED, *SERIES, *RATES)
 

@@ -4,6 +4,8 @@ Everything here speaks of masks: numbers from 0 to 1 for each source, frame and 
 of the mixture's spectrogram. An estimate is the masked spectrogram, turned back into
 a waveform. A *masker* is anything that takes mixtures of shape (batch, samples) and
 returns masks of shape (batch, source, frame, bin): the network, or a fixed filter.
+
+Belongs to :doc:`/separation`.
 """
 
 from collections.abc import Callable
@@ -13,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from descent import checks
-from descent.metrics import si_sdr_improvement
-from descent.spectrogram import BINS, HOP, istft, stft
+from descent.music.metrics import si_sdr_improvement
+from descent.music.spectrogram import BINS, HOP, istft, stft
 
 __all__ = [
     "FixedFilter",
@@ -309,7 +311,8 @@ def draw_excerpts(
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
+        Shape (pieces, source, samples), such as
+        :attr:`descent.music.chorales.Split.sources`.
     batch : int
         How many excerpts.
     frames : int
@@ -359,7 +362,8 @@ def cut(sources: np.ndarray, frames: int) -> Tensor:
     Parameters
     ----------
     sources : numpy.ndarray
-        Shape (pieces, source, samples), such as :attr:`descent.chorales.Split.sources`.
+        Shape (pieces, source, samples), such as
+        :attr:`descent.music.chorales.Split.sources`.
     frames : int
         How many frames each excerpt has, at least 4.
 

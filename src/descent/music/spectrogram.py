@@ -3,6 +3,8 @@
 Frames of 512 samples (64 ms at 8 kHz), a new one every 128 (16 ms), under a Hann
 window: short enough to follow the notes of a chorale, long enough to tell them
 apart.
+
+Belongs to :doc:`/separation`.
 """
 
 import torch

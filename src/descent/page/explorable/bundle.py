@@ -3,6 +3,8 @@
 Browsers refuse to load modules from the disk, and a notebook's cell has no address to
 load them from. Both get one script instead. It understands what the explorables use
 of the language: named imports in one line, and exports in front of what they export.
+
+Belongs to no chapter: pages and notebooks stand on it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ def explorable_modules() -> dict[str, str]:
     dict of str to str
         The sources. Those with a default export are the explorables themselves.
     """
-    folder = files("descent.explorable")
+    folder = files("descent.page.explorable")
     found = {
         path.name.removesuffix(".js"): path.read_text("utf8")
         for path in folder.iterdir()
@@ -60,7 +62,7 @@ def style() -> str:
     str
         The text of the CSS file.
     """
-    return (files("descent.explorable") / "explorables.css").read_text("utf8")
+    return (files("descent.page.explorable") / "explorables.css").read_text("utf8")
 
 
 def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> str:

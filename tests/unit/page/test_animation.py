@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from descent.animation import STILL, animate, recolor, still_number, still_of
-from descent.figures import BLUE, DARK, GROUND, MAP, ORANGE, new_figure, on_dark
+from descent.page.animation import STILL, animate, recolor, still_number, still_of
+from descent.page.figures import BLUE, DARK, GROUND, MAP, ORANGE, new_figure, on_dark
 
 pytestmark = pytest.mark.usefixtures("style")
 

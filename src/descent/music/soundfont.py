@@ -5,6 +5,8 @@ plain notes need it: choose the recordings for a key, play them faster or slower
 their pitch, go round their loops while the key is down, and shape the loudness by
 attack, hold, decay, sustain and release. Filters, vibrato, panorama and controllers
 are left out.
+
+Belongs to :doc:`/separation`.
 """
 
 import itertools

@@ -5,6 +5,8 @@ what stands on the page without JavaScript and on paper; with JavaScript one of 
 small ES modules in this folder takes its place, in the book and in a live notebook,
 and computes from the same numbers. So the data are always those that the chapter's
 own cells have made.
+
+Belongs to :doc:`/loss`, and from there on to whatever can be touched.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from descent.explorable.bundle import (
+from descent.page.explorable.bundle import (
     bundle,
     explorable_modules,
     explorable_names,

@@ -3,6 +3,8 @@
 Sound is embedded uncompressed, so that what you hear is what was computed, and
 nothing else. The book's build takes the embedded files out again and puts them beside
 the page, where a browser loads them when they are asked for.
+
+Belongs to :doc:`/separation`.
 """
 
 import base64
@@ -17,8 +19,8 @@ import torch
 from PIL import Image
 
 from descent import checks
-from descent.figures import MAP
-from descent.spectrogram import N_FFT, stft
+from descent.music.spectrogram import N_FFT, stft
+from descent.page.figures import MAP
 
 __all__ = ["Players", "wav"]
 

@@ -1,4 +1,7 @@
-"""The one way a number gets from a cell into the text."""
+"""The one way a number gets from a cell into the text.
+
+Belongs to :doc:`/line`, and from there on to every number in a sentence.
+"""
 
 from contextlib import suppress
 from numbers import Real

@@ -7,6 +7,8 @@ same settings give the same samples.
 
 Nothing is downloaded. The finished sources are kept in the user's cache folder (or
 the one that the environment variable ``DESCENT_CACHE`` names).
+
+Belongs to :doc:`/separation`.
 """
 
 import hashlib
@@ -23,10 +25,11 @@ from typing import NamedTuple
 import numpy as np
 import platformdirs
 
-from descent import checks, packages
+from descent import checks
 from descent.files import replacing
-from descent.scores import Chorale, Note, group_by_tune, read_all
-from descent.soundfont import SoundFont
+from descent.music import packages
+from descent.music.scores import Chorale, Note, group_by_tune, read_all
+from descent.music.soundfont import SoundFont
 
 __all__ = [
     "INSTRUMENTS",
@@ -145,7 +148,7 @@ def load_chorales(
     An eighth of the tunes is for validation and an eighth for the test, drawn once
     and for all; so a tune, in whatever harmonization and whatever the settings, is
     always on the same side. Each split takes one piece of every tune before it takes
-    a second. (:func:`descent.scores.group_by_tune` says what one tune is.)
+    a second. (:func:`descent.music.scores.group_by_tune` says what one tune is.)
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""How well a source was separated, in decibels."""
+"""How well a source was separated, in decibels.
+
+Belongs to :doc:`/separation`.
+"""
 
 import math
 

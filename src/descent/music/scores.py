@@ -2,6 +2,8 @@
 
 A score is a zip file with MusicXML inside. What is needed of it, who sings which
 note when, takes a few lines of the standard library and a hundredth of a second.
+
+Belongs to :doc:`/separation`.
 """
 
 import itertools
@@ -16,7 +18,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from descent import packages
+from descent.music import packages
 
 __all__ = [
     "PARTS",

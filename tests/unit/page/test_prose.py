@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_output
 
-from descent import prose
-from descent.prose import glue
+from descent.page import prose
+from descent.page.prose import glue
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from descent.explorable import explorable
-from descent.explorable.bundle import bundle
-from descent.figures import new_figure
+from descent.page.explorable import explorable
+from descent.page.explorable.bundle import bundle
+from descent.page.figures import new_figure
 
 
 def carried(found) -> dict:

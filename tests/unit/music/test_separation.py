@@ -9,9 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descent.metrics import si_sdr, si_sdr_improvement
-from descent.seeds import set_seed
-from descent.separation import (
+from descent.music.metrics import si_sdr, si_sdr_improvement
+from descent.music.separation import (
     FixedFilter,
     MaskNetwork,
     apply_masks,
@@ -23,7 +22,8 @@ from descent.separation import (
     samples_of,
     snr_loss,
 )
-from descent.spectrogram import BINS, HOP, N_FFT, istft, stft
+from descent.music.spectrogram import BINS, HOP, N_FFT, istft, stft
+from descent.seeds import set_seed
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

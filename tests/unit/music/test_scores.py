@@ -7,8 +7,14 @@ from fractions import Fraction
 
 import pytest
 
-from descent import packages
-from descent.scores import PARTS, CorruptScore, group_by_tune, read_all, read_chorale
+from descent.music import packages
+from descent.music.scores import (
+    PARTS,
+    CorruptScore,
+    group_by_tune,
+    read_all,
+    read_chorale,
+)
 
 CONTAINER = (
     '<container><rootfiles><rootfile full-path="score.xml"/></rootfiles></container>'

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from descent import packages
-from descent.chorales import INSTRUMENTS
-from descent.soundfont import SoundFont
+from descent.music import packages
+from descent.music.chorales import INSTRUMENTS
+from descent.music.soundfont import SoundFont
 
 RATE = 16000
 

@@ -1,0 +1,18 @@
+"""What a chapter shows: on the page, in a notebook, and in the text.
+
+Modules, lowest floor first; each imports only from those listed before it, from the
+root of the package, and from ``music``:
+
+``figures``
+    One style for every figure, and the colors with their partners for dark pages.
+``animation``
+    One way to make a figure move.
+``audio``
+    Players with a picture of what they play.
+``explorable``
+    Figures to touch.
+``prose``
+    Numbers handed from a cell to the text.
+
+Belongs to every chapter: :doc:`/index` is the first.
+"""
