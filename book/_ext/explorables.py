@@ -16,6 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
 
+import order
 from descent.page.explorable.bundle import bundle, explorable_modules, style
 
 FOLDER = "explorables"
@@ -87,7 +88,7 @@ def _write(app: Sphinx, failure: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, before the extension that pairs pictures, at 400."""
-    app.connect("doctree-read", _take_out, priority=390)
-    app.connect("html-page-context", _load, priority=890)
+    app.connect("doctree-read", _take_out, priority=order.EXPLORABLES)
+    app.connect("html-page-context", _load, priority=order.EXPLORABLE_SCRIPTS)
     app.connect("build-finished", _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

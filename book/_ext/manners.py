@@ -24,6 +24,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+import order
+
 STATUS = "status"
 CARD = "card.png"
 PDF = "descent.pdf"
@@ -322,5 +324,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", _dress, priority=800)
     app.connect("html-collect-pages", _add_status)
     # Before the unused is taken away, and before the gate.
-    app.connect("build-finished", _finish, priority=590)
+    app.connect("build-finished", _finish, priority=order.REPAIRS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+import order
 from descent.page.animation import recolor, still_number, still_of
 from descent.page.figures import DARK, GROUND, on_dark
 
@@ -217,5 +218,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(paired_figure, html=(_visit_pair, _leave), **others)
     app.add_node(animation, html=(_visit_animation, _leave), **others)
     # Before Sphinx collects the pictures to copy, at 500.
-    app.connect("doctree-read", _dress, priority=400)
+    app.connect("doctree-read", _dress, priority=order.PICTURES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

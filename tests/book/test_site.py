@@ -17,7 +17,7 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 
 from descent.exercises import verdict
 from descent.exercises.checking import labels
-from gate import gaps
+from site_check import gaps
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = ["index", *(e["file"] for part in TOC["parts"] for e in part["chapters"])]

@@ -21,6 +21,8 @@ from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 from sphinx.util import logging
 
+import order
+
 logger = logging.getLogger(__name__)
 
 # Modules whose work on the pages is undone, and the files they would add.
@@ -101,7 +103,7 @@ def _leave_out(
         style = Path(str(getattr(file, "filename", file))).name
         known = any(Path(style).match(Path(other).name) for other in STYLES)
         if not known and style not in (*UNUSED_FILES, *SOME_PAGES):
-            logger.warning("weight.py does not know the style sheet %s", style)
+            logger.warning("assets.py does not know the style sheet %s", style)
     context["css_files"] = [
         file
         for file in context["css_files"]
@@ -277,6 +279,6 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the extensions that Jupyter Book brings along."""
     _disconnect(app)
-    app.connect("html-page-context", _leave_out, priority=900)
-    app.connect("build-finished", _finish, priority=600)
+    app.connect("html-page-context", _leave_out, priority=order.ASSETS)
+    app.connect("build-finished", _finish, priority=order.UNUSED)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
