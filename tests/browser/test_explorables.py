@@ -6,7 +6,6 @@ loaded into one, and many cases are computed in one go.
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -23,7 +22,6 @@ from visiting import ROOT
 from descent import loss, surfaces
 from descent.landscape import axis, loss_grid
 from descent.line import draw_line
-from descent.page import figures
 from descent.seeds import set_seed
 
 MODULES = ROOT / "src" / "descent" / "explorable"
@@ -550,30 +548,3 @@ def test_the_stochastic_racer_takes_the_steps_of_torch(call: Call):
         chosen.step()
         path.append(theta.tolist())
     assert_same_path(np.array(found["path"]), np.array(path))
-
-
-# --- The style -----------------------------------------------------------------------
-
-
-def test_the_colors_are_those_of_the_figures():
-    style = (MODULES / "explorables.css").read_text("utf8")
-    blocks = re.findall(r"^(\S.*?) \{(.*?)\}", style, re.MULTILINE | re.DOTALL)
-    light, dark = (
-        dict(re.findall(r"--ex-(\w+): (#\w+);", body))
-        for selector, body in blocks
-        if "--ex-ink:" in body
-    )
-    names = {
-        "ink": figures.INK,
-        "muted": figures.MUTED,
-        "grid": figures.GRID,
-        "ground": figures.GROUND,
-        "blue": figures.BLUE,
-        "orange": figures.ORANGE,
-        "green": figures.GREEN,
-        "purple": figures.PURPLE,
-        "red": figures.RATES[2],
-        "gold": figures.RATES[5],
-    }
-    assert light == names
-    assert dark == {name: figures.DARK[color] for name, color in names.items()}

@@ -18,6 +18,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+import order
+
 logger = logging.getLogger(__name__)
 
 PASSED = ".passed"
@@ -161,5 +163,5 @@ def _ran(app: Sphinx, name: str) -> bool:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx: last of all, so that nothing is written after the check."""
     app.connect("config-inited", _distrust_failed_build)
-    app.connect("build-finished", _check, priority=950)
+    app.connect("build-finished", _check, priority=order.SITE_CHECK)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
