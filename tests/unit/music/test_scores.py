@@ -188,7 +188,7 @@ def test_a_damaged_score_is_named(monkeypatch, tmp_path, how):
 
 def test_a_score_for_others_is_refused(corpus):
     write(corpus / "a.mxl", QUARTER, parts=("Violin", *PARTS))
-    with pytest.raises(UnsuitableScore, match="the parts .*, got Violin, Soprano"):
+    with pytest.raises(UnsuitableScore, match=r"the parts .*, got Violin, Soprano"):
         read_chorale("a")
 
 
