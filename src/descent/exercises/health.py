@@ -65,7 +65,8 @@ def check_diagnoses(diagnoses: Mapping[str, str]) -> None:
             raise NotYet(f"Not answered yet: run {name} has no diagnosis.")
         if diagnosis not in _HINTS:
             raise NotYet(
-                f"Not yet: {diagnosis!r} for run {name} is none of {', '.join(DIAGNOSES)}."
+                f"Not yet: {diagnosis!r} for run {name} is none of "
+                f"{', '.join(DIAGNOSES)}."
             )
         if diagnosis != right:
             raise NotYet(

@@ -174,8 +174,15 @@ def damage(path, how):
 
 @pytest.mark.parametrize(
     "how",
-    ["missing", "empty", "cut off", "a bit flipped", "no container", "not XML"]
-    + ["no such step"],
+    [
+        "missing",
+        "empty",
+        "cut off",
+        "a bit flipped",
+        "no container",
+        "not XML",
+        "no such step",
+    ],
 )
 def test_a_damaged_score_is_named(monkeypatch, tmp_path, how):
     shutil.copy(packages.corpus() / "bwv269.mxl", tmp_path)
