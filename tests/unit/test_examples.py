@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -24,7 +28,6 @@ def test_ranks_report_the_same_norm_and_threshold(tmp_path):
     assert first == second
 
 
-@pytest.mark.slow
 def test_the_lightning_callback_clips_and_survives_a_checkpoint(tmp_path):
     said = run(str(EXAMPLES / "lightning_callback.py"), cwd=tmp_path)
     steps, share = re.search(r"(\d+) steps, (\d+)% of them clipped", said).groups()
