@@ -42,25 +42,25 @@ def check_network(clip_all: Callable[[list[Tensor], float], Sequence[Tensor]]) -
         ("negative elements", [[-6.0, 0.0], [8.0]], 5.0, 0.5),
     )
     for what, values, threshold, factor in cases:
-        given = [torch.tensor(row) for row in values]
-        got = clip_all([tensor.clone() for tensor in given], threshold)
-        _compare(f"{what} (threshold {threshold:g})", got, given, factor)
-    given = [torch.arange(6.0).reshape(2, 3), torch.tensor(3.0)]
+        unclipped = [torch.tensor(row) for row in values]
+        got = clip_all([tensor.clone() for tensor in unclipped], threshold)
+        _compare(f"{what} (threshold {threshold:g})", got, unclipped, factor)
+    unclipped = [torch.arange(6.0).reshape(2, 3), torch.tensor(3.0)]
     factor = 2.0 / 64**0.5
-    got = clip_all([tensor.clone() for tensor in given], 2.0)
-    _compare("tensors of shapes (2, 3) and ()", got, given, factor)
+    got = clip_all([tensor.clone() for tensor in unclipped], 2.0)
+    _compare("tensors of shapes (2, 3) and ()", got, unclipped, factor)
 
 
 def _compare(
-    what: str, got: Sequence[Tensor], given: list[Tensor], factor: float
+    what: str, got: Sequence[Tensor], unclipped: list[Tensor], factor: float
 ) -> None:
-    """Compare clipped tensors with `given` times `factor`."""
+    """Compare clipped tensors with `unclipped` times `factor`."""
     if unanswered(got):
         raise NotYet("Not answered yet. (Return the clipped tensors in a list.)")
-    if not isinstance(got, list | tuple) or len(got) != len(given):
+    if not isinstance(got, list | tuple) or len(got) != len(unclipped):
         raise NotYet(
-            f"Not yet: return a list of {len(given)} tensors, as many as came in, "
+            f"Not yet: return a list of {len(unclipped)} tensors, as many as came in, "
             f"got {got!r}."
         )
-    for number, (tensor, before) in enumerate(zip(got, given, strict=True)):
+    for number, (tensor, before) in enumerate(zip(got, unclipped, strict=True)):
         expect(f"{what}, tensor {number}", tensor, before * factor)

@@ -51,11 +51,11 @@ def _compare(
     theta = torch.tensor([m, b], requires_grad=True)
     loss = mean_absolute_error(predict(theta, x), y)
     along_m, along_b = torch.autograd.grad(loss, theta)[0]
-    found = gradient(m, b, x, y)
-    if unanswered(found):
+    slopes = gradient(m, b, x, y)
+    if unanswered(slopes):
         raise NotYet("Not answered yet.")
     try:
-        got_m, got_b = found
+        got_m, got_b = slopes
     except (TypeError, ValueError):
         raise NotYet(
             "Not yet: return two numbers, the slope along m and the slope along b."

@@ -55,22 +55,23 @@ def check_gradient_norm(norm: Callable[[Iterable[Tensor]], Tensor | float]) -> N
 
 
 @exercise("health-diagnose")
-def check_diagnoses(found: Mapping[str, str]) -> None:
+def check_diagnoses(diagnoses: Mapping[str, str]) -> None:
     """Check what a reader found out about the runs of `patients`."""
-    if not isinstance(found, Mapping):
-        raise NotYet(f"Not yet: the answer should be a dict, got {found!r}.")
+    if not isinstance(diagnoses, Mapping):
+        raise NotYet(f"Not yet: the answer should be a dict, got {diagnoses!r}.")
     for name, (right, _) in _CASES.items():
-        given = found.get(name)
-        if unanswered(given):
+        diagnosis = diagnoses.get(name)
+        if unanswered(diagnosis):
             raise NotYet(f"Not answered yet: run {name} has no diagnosis.")
-        if given not in _HINTS:
+        if diagnosis not in _HINTS:
             raise NotYet(
-                f"Not yet: {given!r} for run {name} is none of {', '.join(DIAGNOSES)}."
+                f"Not yet: {diagnosis!r} for run {name} is none of "
+                f"{', '.join(DIAGNOSES)}."
             )
-        if given != right:
+        if diagnosis != right:
             raise NotYet(
-                f"Not yet: run {name} is not a case of {given!r}. That would look "
-                f"like this: {_HINTS[given]}."
+                f"Not yet: run {name} is not a case of {diagnosis!r}. That would look "
+                f"like this: {_HINTS[diagnosis]}."
             )
 
 

@@ -23,8 +23,8 @@ def check_steps(steps: Callable[[float, float, float, float], Any]) -> None:
         (8.9, 0.1, 5.0, 0.01, 36),
         (0.5, 5.0, 1.0, 0.5, 0),
     ):
-        given = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
-        expect(f"the steps needed ({given})", steps(loss, target, norm, lr), correct)
+        case = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
+        expect(f"the steps needed ({case})", steps(loss, target, norm, lr), correct)
 
 
 @exercise("learning-rate-limit")
@@ -37,8 +37,8 @@ def check_limit(largest: Callable[[Tensor], Any]) -> None:
     ):
         inputs = torch.stack([x, torch.ones_like(x)], dim=1)  # (n, 2)
         curvatures = torch.linalg.eigvalsh(2 * inputs.T @ inputs / len(x))
-        found = largest(x.reshape(-1, 1))
-        expect(f"the limit ({where})", found, 2 / curvatures.max(), tolerance=1e-3)
+        limit = largest(x.reshape(-1, 1))
+        expect(f"the limit ({where})", limit, 2 / curvatures.max(), tolerance=1e-3)
 
 
 @exercise("learning-rate-schedule")

@@ -45,8 +45,8 @@ def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
         (mean_absolute_error, 0.001, "too slow"),
         (mean_squared_error, 0.1, "diverged"),
     ]:
-        said = error.__name__.replace("_", " ")
-        what = f"the line, its {said}, and a learning rate of {lr}"
+        loss_name = error.__name__.replace("_", " ")
+        what = f"the line, its {loss_name}, and a learning rate of {lr}"
         expect(what, diagnose(_run(error, lr)), right)
 
 

@@ -40,5 +40,7 @@ def load(name: str) -> dict[str, Any]:
     )
     if name not in known:
         raise ValueError(f"name must be one of {known}, got {name!r}")
-    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf8"))
-    return found
+    measurement: dict[str, Any] = json.loads(
+        (folder / f"{name}.json").read_text("utf8")
+    )
+    return measurement

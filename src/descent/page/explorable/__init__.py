@@ -122,7 +122,7 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     # turns into infinity. Words are matched first, and stay as they are.
     text = re.sub(
         r'"(?:[^"\\]|\\.)*"|Infinity',
-        lambda found: "1e999" if found[0] == "Infinity" else found[0],
+        lambda word: "1e999" if word[0] == "Infinity" else word[0],
         text,
     )
     # These letters are kept from ending the element around them.

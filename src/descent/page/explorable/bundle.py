@@ -56,12 +56,12 @@ def explorable_modules() -> dict[str, str]:
         The sources. Those with a default export are the explorables themselves.
     """
     folder = files("descent.page.explorable")
-    found = {
+    sources = {
         path.name.removesuffix(".js"): path.read_text("utf8")
         for path in folder.iterdir()
         if path.name.endswith(".js")
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(sources.items()))
 
 
 def explorable_names() -> list[str]:
