@@ -44,8 +44,10 @@ LISTS = {"srcset": ",", "imagesrcset": ",", "ping": " "}
 
 # Attributes that name elements of the same page by their ids.
 REFERENCES = frozenset(
-    ("aria-controls", "aria-describedby", "aria-details", "aria-labelledby")
-    + ("aria-owns", "for", "headers", "list", "usemap")
+    {
+        *("aria-controls", "aria-describedby", "aria-details", "aria-labelledby"),
+        *("aria-owns", "for", "headers", "list", "usemap"),
+    }
 )
 
 

@@ -222,6 +222,9 @@ REPAIRS = (
     ('<th class="head"><p></p></th>', "<td></td>"),
     ('<div role="list" class="citation-list">', '<div class="citation-list">'),
     (' role="doc-biblioentry"', ""),
+    # One id for all exercises of a page, and one for all solutions.
+    (' id="exercise-content"', ""),
+    (' id="solution-content"', ""),
     # In a menu that is closed, the icons can wait.
     ('<img alt="Binder logo" src=', '<img alt="Binder logo" loading="lazy" src='),
     ('<img alt="Colab logo" src=', '<img alt="Colab logo" loading="lazy" src='),

@@ -143,17 +143,11 @@ _SUSPICIOUS = re.compile(r"[:\\&]|/[\t\r\n]*/")
 # Schemes that run, open or read what the gate cannot follow.
 _OTHER_SCHEME = re.compile(r"\s*([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 ADDRESSES = frozenset(
-    ("href", "src", "action", "formaction", "data", "poster", "background", "cite")
-    + (
-        "longdesc",
-        "manifest",
-        "ping",
-        "codebase",
-        "classid",
-        "icon",
-        "lowsrc",
-        "dynsrc",
-    )
+    {
+        *("href", "src", "action", "formaction", "data", "poster", "background"),
+        *("cite", "longdesc", "manifest", "ping", "codebase", "classid", "icon"),
+        *("lowsrc", "dynsrc"),
+    }
 )
 _HARMLESS_SCHEMES = frozenset({"data", "mailto"})
 _JS_ESCAPE = re.compile(

@@ -78,7 +78,6 @@ IDLE = (
     "sbt-webpack-macros.html",
     "sphinx-thebe.*",
     "locales/**/*",
-    "file.png",
     "__pycache__/**/*",
 )
 
