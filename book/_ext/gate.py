@@ -207,7 +207,7 @@ def gaps(site: Path, own: str = "") -> Iterator[tuple[str, str, str]]:
                 if not _OUTSIDE.match(address) and not address.startswith("#"):
                     _, why = files.find(name, address, own)
                     if why:
-                        yield name, f"needs a file that {why}: {address}", address
+                        yield name, f"needs a file, which {why}: {address}", address
 
 
 _OUTSIDE = re.compile(r"\s*([a-z][a-z0-9+.-]*:|[/\\]{2})", re.IGNORECASE)

@@ -313,13 +313,16 @@ def faults(app: Sphinx, doctree: nodes.document) -> Iterator[tuple[nodes.Node, s
             if lonely:
                 yield image, lonely
     for raw in doctree.findall(nodes.raw):
-        if "html" in raw.get("format", "").split():
-            bundle = raw.parent
-            shown_otherwise = bundle.get("nb_element") == "mime_bundle" and any(
-                bundle.findall(nodes.image)
-            )
-            if not shown_otherwise:
-                yield from ((raw, what) for what in _faults_of_html(raw.astext()))
+        if "html" in raw.get("format", "").split() and not _shown_as_image(raw):
+            yield from ((raw, what) for what in _faults_of_html(raw.astext()))
+
+
+def _shown_as_image(raw: nodes.raw) -> bool:
+    """Return whether HTML is an output's other form, of which a page shows an image."""
+    above = raw.parent
+    while above is not None and above.get("nb_element") != "mime_bundle":
+        above = above.parent
+    return above is not None and any(above.findall(nodes.image))
 
 
 def _lonely(app: Sphinx, uri: str, from_cell: bool) -> str:

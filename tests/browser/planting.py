@@ -28,7 +28,8 @@ IN_PAGES = {
     "poster": '<video poster="https://HOST/a.png"></video>',
     "video": '<video preload="auto" src="https://HOST/a.webm"></video>',
     "audio-source": '<audio preload="auto"><source src="//HOST/a.mp3"></audio>',
-    "track": '<video crossorigin src="a.webm"><track default src="//HOST/a.vtt"></video>',
+    "track": '<video crossorigin src="a.webm"><track default src="//HOST/a.vtt">'
+    "</video>",
     "iframe": '<iframe src="https://HOST/"></iframe>',
     "srcdoc": "<iframe srcdoc=\"<img src='//HOST/a.png'>\"></iframe>",
     "srcdoc-entities": '<iframe srcdoc="<img src=&amp;#47;&amp;sol;HOST/a>"></iframe>',
@@ -88,7 +89,8 @@ IN_PAGES = {
     "script-fetch": '<script>fetch("https://HOST/").catch(() => 0)</script>',
     "script-escaped": r'<script>new Image().src = "\x68ttps:\/\u002fHOST/a"</script>',
     "script-parts": '<script>new Image().src = "https:" + "//" + "HOST"</script>',
-    "script-protocol": '<script>new Image().src = location.protocol + "//HOST"</script>',
+    "script-protocol": '<script>new Image().src = location.protocol + "//HOST"'
+    "</script>",
     "script-template": "<script>new Image().src = `${'http'}://HOST/a`</script>",
     "script-encoded": (
         '<script>new Image().src = decodeURIComponent("https%3A%2F%2FHOST")</script>'
@@ -232,7 +234,8 @@ FILES = {
     "svg-page": (
         "page.svg",
         f'{_SVG}<foreignObject width="9" height="9"><img '
-        'xmlns="http://www.w3.org/1999/xhtml" src="//HOST/a.png"/></foreignObject></svg>',
+        'xmlns="http://www.w3.org/1999/xhtml" src="//HOST/a.png"/>'
+        "</foreignObject></svg>",
         '<iframe src="page.svg"></iframe>',
     ),
     "xml": (
