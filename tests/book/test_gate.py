@@ -3,6 +3,7 @@
 Each test breaks a small book in one way and builds it with the plain command.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,8 +122,8 @@ WORDS = ("A rising line, drawn once.", "A line from the lower left to the upper 
 
 def drawn(caption: str | None, alt: str | None, code: str = DRAW) -> str:
     """Return a cell with a figure, with or without words."""
-    figure = "" if caption is None else f"\n  figure: {{caption: {caption!r}}}"
-    image = "" if alt is None else f"\n  image: {{alt: {alt!r}}}"
+    figure = "" if caption is None else f"\n  figure: {{caption: {json.dumps(caption)}}}"
+    image = "" if alt is None else f"\n  image: {{alt: {json.dumps(alt)}}}"
     head = f"---\nmystnb:{figure}{image}\n---\n" if figure or image else ""
     return cell(head + code)
 
@@ -144,7 +145,7 @@ PICTURES = [
     (drawn(*WORDS, """from descent.page.animation import animate
 figure, (ax,) = new_figure()
 (line,) = ax.plot([], [], color="magenta", lw=20, animated=True)
-animate(figure, lambda i: line.set_data([0, 1], [i / 3, 0.5]), 3)"""),
+animate(figure, lambda i: line.set_data([-1, 1], [i / 100, 0]), 3)"""),
      "a picture in colors without a partner for dark pages: #f"),
     (cell("from IPython.display import HTML\nHTML('<img src=_static/logo.svg>')"),
      "a picture without alternative text: _static/logo.svg"),
