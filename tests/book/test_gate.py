@@ -122,7 +122,9 @@ WORDS = ("A rising line, drawn once.", "A line from the lower left to the upper 
 
 def drawn(caption: str | None, alt: str | None, code: str = DRAW) -> str:
     """Return a cell with a figure, with or without words."""
-    figure = "" if caption is None else f"\n  figure: {{caption: {json.dumps(caption)}}}"
+    figure = (
+        "" if caption is None else f"\n  figure: {{caption: {json.dumps(caption)}}}"
+    )
     image = "" if alt is None else f"\n  image: {{alt: {json.dumps(alt)}}}"
     head = f"---\nmystnb:{figure}{image}\n---\n" if figure or image else ""
     return cell(head + code)
@@ -212,14 +214,14 @@ def test_a_picture_in_prose_is_named_with_its_line(defective):
 
 @pytest.mark.parametrize(
     "text",
-    ("", " ", "\u00a0\u200b", "...", "figure", "Figure 12", "image.png", "An image of a "
-     "plot", "TODO", "abc-light", "abc.svg"),
+    ["", " ", "\u00a0\u200b", "...", "figure", "Figure 12", "image.png", "An image of a "
+     "plot", "TODO", "abc-light", "abc.svg"],
 )  # fmt: skip
 def test_words_that_tell_nothing(text):
     assert says_nothing(text, "abc-light.svg" if "light" in text else "abc.svg")
 
 
-@pytest.mark.parametrize("text", ("A line", "Loss over steps", "Verlust, der fällt"))
+@pytest.mark.parametrize("text", ["A line", "Loss over steps", "Verlust, der fällt"])
 def test_words_that_tell_something(text):
     assert not says_nothing(text, "abc.svg")
 

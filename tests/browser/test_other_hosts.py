@@ -60,6 +60,21 @@ def test_what_asks_nobody_passes(tmp_path, text):
     assert refused(tmp_path, iter(["page.html"])) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("page.html", '<!DOCTYPE html><base href="elsewhere/">'),
+        ("a.svg", '<!DOCTYPE svg [<!ENTITY e "a">]><svg>&e;</svg>'),
+        ("a.svg", "<svg><path></svg>"),
+        ("a.json", "{"),
+        ("page.html", '<!DOCTYPE html><meta charset="utf-7">'),
+    ],
+)
+def test_what_cannot_be_read_as_a_browser_does_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text, "utf8")
+    assert refused(tmp_path, iter([name]))
+
+
 def test_the_site_needs_every_permit_and_no_other():
     own = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["html"]["baseurl"]
     reader = Reader(own)
