@@ -87,7 +87,7 @@ IN_PAGES = {
     "handler": '<img src="data:," onerror="new Image().src = \'//HOST/a.png\'">',
     "script-src": '<script src="https://HOST/a.js"></script>',
     "script-fetch": '<script>fetch("https://HOST/").catch(() => 0)</script>',
-    "script-escaped": r'<script>new Image().src = "\x68ttps\x3a\57\u002fHOST/a"</script>',
+    "script-escaped": r'<script>new Image().src="\x68ttps\x3a\57\u002fHOST"</script>',
     "script-parts": '<script>new Image().src = "https:" + "//" + "HOST"</script>',
     "script-protocol": '<script>new Image().src = location.protocol + "//HOST"'
     "</script>",
