@@ -74,7 +74,6 @@ IDLE = (
     "sbt-webpack-macros.html",
     "sphinx-thebe.*",
     "locales/**/*",
-    "file.png",
     "__pycache__/**/*",
 )
 

@@ -17,6 +17,7 @@ ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`
 ``doctree-read``: a chapter has run, or its outputs came from the cache.
 
 ===================  =============  ================================================
+PICTURE_CHECK        `picture_check` refuses pictures without words, caption, partner
 EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the image of
                                     a figure to touch, whose file then is a still
 PICTURES             `pictures`     turns images of cells into nodes ``paired_figure``
@@ -27,6 +28,7 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 ``doctree-resolved``: references are links; what follows is for one page's HTML.
 
 ===================  =============  ================================================
+EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
 TOOLTIPS             `tooltips`     gives links to terms a title
 SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
@@ -66,9 +68,11 @@ SITE_CHECK           `site_check`   the last: what it has seen stays as it was
 
 ADDRESSES = 400
 
+PICTURE_CHECK = 380
 EXPLORABLE_DATA = 390
 PICTURES = 400
 
+EXERCISE_IDS = 490
 TOOLTIPS = 500
 SOUNDS = 510
 PDF_PLACE = 520

@@ -50,6 +50,13 @@ def _depart_citation(translator: Any, node: nodes.citation) -> None:
     type(translator).depart_citation(translator, node)
 
 
+def _free_exercises(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Take away the one id that sphinx-exercise gives to all exercises of a page."""
+    for section in doctree.findall(nodes.section):
+        if section["ids"] in (["exercise-content"], ["solution-content"]):
+            section["ids"] = []
+
+
 def _repair_templates(app: Sphinx, failure: Exception | None) -> None:
     """Put right what templates write wrong."""
     if failure is not None or app.builder.format != "html":
@@ -68,5 +75,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(
         nodes.citation, override=True, html=(_visit_citation, _depart_citation)
     )
+    app.connect("doctree-resolved", _free_exercises, priority=order.EXERCISE_IDS)
     app.connect("build-finished", _repair_templates, priority=order.REPAIRS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
