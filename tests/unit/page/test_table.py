@@ -23,13 +23,12 @@ def markup(**options):
 
 def test_every_row_is_there_without_a_script():
     text = re.sub(r"<(script|style)>.*?</\1>", "", markup(), flags=re.DOTALL)
-    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", text)
-    shown = [html.unescape(cell) for cell in cells]
-    assert shown == ["Name", "Size", "Twice", "b & c", "10", "b & c!", "<a>", "9.5"] + [
-        "<a>!",
-        "none",
-        "",
-        "none!",
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", text)
+    assert [html.unescape(cell) for cell in cells] == [
+        *("Name", "Size", "Twice"),
+        *("b & c", "10", "b & c!"),
+        *("<a>", "9.5", "<a>!"),
+        *("none", "", "none!"),
     ]
     assert "<a>" not in text
     assert "<caption>What &lt;it&gt; holds</caption>" in text
