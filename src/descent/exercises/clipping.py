@@ -3,14 +3,14 @@
 Belongs to :doc:`/clipping`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect, unanswered
+from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
 
-__all__ = ["check_network", "check_window"]
+__all__ = ["check_each", "check_network", "check_order", "check_window"]
 
 
 @exercise("clipping-window")
@@ -64,3 +64,15 @@ def _compare(
         )
     for number, (tensor, before) in enumerate(zip(got, unclipped, strict=True)):
         expect(f"{what}, tensor {number}", tensor, before * factor)
+
+
+@exercise("clipping-each")
+def check_each(longest: float) -> None:
+    """Check how long a gradient can be whose tensors are clipped one by one."""
+    expect("the longest length", longest, 16**0.5)
+
+
+@exercise("clipping-order")
+def check_order(recorded: Mapping[str, str]) -> None:
+    """Check what a record shows when clipping stands in the wrong place."""
+    match("version", recorded, {"a": "right", "b": "all zero"})

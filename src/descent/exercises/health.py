@@ -10,12 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from descent.clipping import global_norm
-from descent.exercises.checking import NotYet, exercise, expect, unanswered
+from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
 from descent.loss import mean_squared_error
 from descent.seeds import set_seed
 from descent.training import Record
 
-__all__ = ["DIAGNOSES", "check_diagnoses", "check_gradient_norm", "clinic", "patients"]
+__all__ = [
+    "DIAGNOSES",
+    "check_diagnoses",
+    "check_gradient_norm",
+    "check_quiet",
+    "clinic",
+    "patients",
+]
 
 # What can be found, and a hint at where to look for a reader who took one wrong.
 _HINTS = {
@@ -173,3 +180,16 @@ def _with_gradients(network: nn.Module, gradients: list[list[object]]) -> nn.Mod
     for parameter, gradient in zip(network.parameters(), gradients, strict=True):
         parameter.grad = torch.tensor(gradient)
     return network
+
+
+@exercise("health-quiet")
+def check_quiet(first: Mapping[str, str]) -> None:
+    """Check what to try first for two runs whose loss hardly falls."""
+    match(
+        "run",
+        first,
+        {
+            "norm 5": "compare the fall with the promise",
+            "norm 0.0001": "look for what stops the gradient",
+        },
+    )
