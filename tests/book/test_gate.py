@@ -10,8 +10,8 @@ import pytest
 from building import SmallBook, cell
 from PIL import Image
 
-from site_check import add_policy, gaps
 from picture_check import lonely_colors, says_nothing
+from site_check import add_policy, gaps
 
 GOOD_FIGURE = """```{code-cell} ipython3
 ---

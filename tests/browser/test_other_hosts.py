@@ -17,8 +17,8 @@ from planting import PLANTS, UNASKED, UNREACHED, host, planted
 from playwright.sync_api import Browser
 from visiting import ROOT, SITE
 
-from site_check import add_policy
 from other_hosts import PERMITS, Reader, needless
+from site_check import add_policy
 
 BOOK = "book.test"
 OWN = f"http://{BOOK}/"
