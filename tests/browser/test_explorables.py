@@ -18,15 +18,15 @@ from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
-from visiting import ROOT
 
+from book import ROOT
 from descent import loss, surfaces
 from descent.landscape import axis, loss_grid
 from descent.line import draw_line
 from descent.page import figures
 from descent.seeds import set_seed
 
-MODULES = ROOT / "src" / "descent" / "explorable"
+MODULES = ROOT / "src" / "descent" / "page" / "explorable"
 HOST = "http://modules.test"
 
 Call = Callable[..., Any]

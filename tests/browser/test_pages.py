@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext
-from visiting import DESKTOP, FORMS, SITE, Form, Visit, pages, visit
+from visiting import DESKTOP, FORMS, Form, Visit, pages, visit
+
+from book import SITE
 
 Look = Callable[[str, Form], Visit]
 
