@@ -93,7 +93,7 @@ clean: ## Forget the built book and the execution cache
 distclean: clean ## Forget all that make made: environments, caches, what npm brought
 	rm -rf .venv .venv-3.* build src/*.egg-info tools/audit/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # What builds the book. The stamps are made last, so an interrupted set-up is
 # taken up again.

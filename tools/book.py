@@ -71,7 +71,9 @@ def with_cells(root: Path = ROOT) -> list[str]:
 
 def with_exercises(root: Path = ROOT) -> list[str]:
     """Return the names of the pages that have exercises."""
-    return [page for page in table_of_contents(root) if "{exercise}" in source(page)]
+    return [
+        page for page in table_of_contents(root) if "{exercise}" in source(page, root)
+    ]
 
 
 def glued(page: str, build: Path = SITE.parent) -> dict[str, Any]:
