@@ -188,12 +188,15 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         problems = listen(page, urlsplit(address).netloc)
         page.goto(f"{address}{name}.html", wait_until="load")
         images = page.evaluate(LOAD_IMAGES)
-        overflow = page.evaluate(FIND_OVERFLOW)
+        # A page is as wide in the dark as in the light.
+        measured = form.scheme == "light"
+        overflow = page.evaluate(FIND_OVERFLOW) if measured else []
         screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=screenshot, full_page=True)
-        formulas = page.evaluate(MEASURE_MATH)
-        overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
+        formulas = page.evaluate(MEASURE_MATH) if measured else []
+        if measured:
+            overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
         return Visit(
             problems=problems,
             theme=page.evaluate("document.documentElement.dataset.theme"),
