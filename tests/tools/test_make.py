@@ -107,9 +107,9 @@ def test_a_port_that_is_none_is_told_in_one_line(port: str):
 
 def test_an_audit_of_a_page_that_is_not_there_says_so(tmp_path: Path):
     (tmp_path / "line.html").touch()
-    done = run("tools/audit/run", "line", "indx", DESCENT_SITE=str(tmp_path))
+    done = run("tools/audit/run", "line", "nowhere", DESCENT_SITE=str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == "There is no page indx; there are: line\n"
+    assert done.stderr == "There is no page nowhere; there are: line\n"
 
 
 def test_a_browser_that_is_named_and_absent_is_told():
