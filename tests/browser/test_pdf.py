@@ -23,7 +23,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, ROOT / "tools" / "make-pdf", site],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     # One line, and none of what browser and libraries say to themselves.
