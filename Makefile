@@ -21,6 +21,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # So that `jupyter-book` and the kernels it starts are the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# One that is active in the shell is another one, of which IPython would warn.
+unexport VIRTUAL_ENV
 export PYTHON
 export PORT
 

@@ -30,6 +30,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+import order
+
 logger = logging.getLogger(__name__)
 
 # How many caches are kept: switching between two branches costs no run.
@@ -147,5 +149,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # The kernels inherit it: a bar would be among the outputs of an executed page.
     os.environ["TQDM_DISABLE"] = "1"
     app.connect("config-inited", _place_cache)
-    app.connect("build-finished", _report, priority=900)
+    app.connect("build-finished", _report, priority=order.TIMES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

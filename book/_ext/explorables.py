@@ -1,14 +1,13 @@
 """Figures to touch: the still of a cell, and beside it what brings it to life.
 
 A cell that ends in `descent.page.explorable.explorable` leaves an SVG with data inside.
-Here the data move into an element of their own after the figure's picture, and the
+Here the data move into a node of their own after the figure's picture, and the
 page gets one small script that loads the rest when a reader comes near: the modules
 of `descent.page.explorable`, bundled into one.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,66 +15,57 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
 
+import order
+from descent.page.explorable import take_apart
 from descent.page.explorable.bundle import bundle, explorable_modules, style
 
 FOLDER = "explorables"
 
-_CARRIED = re.compile(
-    r'<metadata id="explorable" class="([a-z-]+)">(.*?)</metadata>', re.DOTALL
-)
+
+class explorable_data(nodes.General, nodes.Element):
+    """The name of an explorable's module, and its data as JSON."""
 
 
-def _take_out(app: Sphinx, doctree: nodes.document) -> None:
-    """Take the data out of every still that carries some, and put them after it."""
+def _part_data_from_still(app: Sphinx, doctree: nodes.document) -> None:
+    """Put the data that a still carries into a node after it."""
     for image in list(doctree.findall(nodes.image)):
         uri: str = image["uri"]
         if "jupyter_execute" not in uri or not uri.endswith(".svg"):
             continue
         path = Path(app.env.relfn2path(uri, app.env.docname)[1])
-        svg = path.read_text("utf8")
-        found = _CARRIED.search(svg)
-        if found is None:
+        explorable = take_apart(path.read_text("utf8"))
+        if explorable is None:
             continue
         # Beside the file, not in its place: MyST-NB writes a file only once.
         still = path.with_name(f"{path.stem}-still.svg")
-        still.write_text(_CARRIED.sub("", svg), "utf8")
+        still.write_text(explorable.still, "utf8")
         image["uri"] = str(Path(uri).with_name(still.name))
-        box = (
-            f'<div class="explorable" data-explorable="{found[1]}">'
-            f'<script type="application/json">{found[2]}</script></div>'
-        )
-        image.parent.insert(
-            image.parent.index(image) + 1, nodes.raw(box, box, format="html")
-        )
+        node = explorable_data(name=explorable.name, data=explorable.data)
+        image.parent.insert(image.parent.index(image) + 1, node)
 
 
-def _load(
+def _visit_data(translator: Any, node: explorable_data) -> None:
+    """Write the box that `load.js` looks for."""
+    translator.body.append(
+        f'<div class="explorable" data-explorable="{node["name"]}">'
+        f'<script type="application/json">{node["data"]}</script></div>'
+    )
+    raise nodes.SkipNode
+
+
+def _add_files(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Let a page load the script and the style only if it has something to touch.
-
-    Jupyter Book puts every script and style of ``_static`` on every page, modules as
-    if they were classic scripts.
-    """
-    wanted = doctree is not None and any(
-        'class="explorable"' in node.astext() for node in doctree.findall(nodes.raw)
-    )
-    for files in ("script_files", "css_files"):
-        context[files] = [
-            file
-            for file in context[files]
-            if f"{FOLDER}/" not in str(getattr(file, "filename", file))
-        ]
-    if wanted:
+    """Let a page load the script and the style if it has something to touch."""
+    if doctree is not None and next(doctree.findall(explorable_data), None) is not None:
         folder = f"_static/{FOLDER}"
-        defer = {"defer": "defer"}
-        load = _JavaScript(f"{folder}/load.js", priority=500, **defer)
-        context["script_files"].append(load)
-        style = _CascadingStyleSheet(f"{folder}/explorables.css", priority=500)
-        context["css_files"].append(style)
+        script = _JavaScript(f"{folder}/load.js", priority=500, defer="defer")
+        context["script_files"].append(script)
+        sheet = _CascadingStyleSheet(f"{folder}/explorables.css", priority=500)
+        context["css_files"].append(sheet)
 
 
-def _write(app: Sphinx, failure: Exception | None) -> None:
+def _write_bundle(app: Sphinx, failure: Exception | None) -> None:
     """Write the script that `load.js` asks for, and the style."""
     if failure is None and app.builder.format == "html":
         target = Path(app.outdir) / "_static" / FOLDER
@@ -86,8 +76,9 @@ def _write(app: Sphinx, failure: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect to Sphinx, before the extension that pairs pictures, at 400."""
-    app.connect("doctree-read", _take_out, priority=390)
-    app.connect("html-page-context", _load, priority=890)
-    app.connect("build-finished", _write)
+    """Connect to Sphinx."""
+    app.add_node(explorable_data, html=(_visit_data, None))
+    app.connect("doctree-read", _part_data_from_still, priority=order.EXPLORABLE_DATA)
+    app.connect("html-page-context", _add_files, priority=order.FILES_OF_SOME_PAGES)
+    app.connect("build-finished", _write_bundle, priority=order.EXPLORABLE_BUNDLE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,6 +10,8 @@ from latex2mathml.exceptions import DenominatorNotFoundError
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+import order
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,12 +36,12 @@ def to_mathml(latex: str, display: str) -> str:
     # The one way to align lines that the converter knows and that numbers none.
     latex = latex.replace("{aligned}", "{align*}")
     try:
-        found: str = convert(latex, display=display)
+        mathml: str = convert(latex, display=display)
     except (DenominatorNotFoundError, IndexError, KeyError, StopIteration) as error:
         raise ValueError(f"formula not understood ({error!r}): {latex}") from error
-    if "\\" in found or "<mi>&</mi>" in found:
+    if "\\" in mathml or "<mi>&</mi>" in mathml:
         raise ValueError(f"formula not understood, a command is left over: {latex}")
-    return found
+    return mathml
 
 
 def _write(translator: Any, node: nodes.Element, display: str) -> None:
@@ -64,8 +66,18 @@ def _block(translator: Any, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def _note_formulas(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Let the template know whether a page will need the letters of formulas."""
+    context["has_formulas"] = doctree is not None and any(
+        True for kind in (nodes.math, nodes.math_block) for _ in doctree.findall(kind)
+    )
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Take the place of Sphinx's renderer, which loads MathJax from a CDN."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.config["html_math_renderer"] = "mathml"
+    app.connect("html-page-context", _note_formulas, priority=order.FORMULAS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
+
+import order
 
 logger = logging.getLogger(__name__)
 
@@ -208,16 +209,6 @@ def repository(config: Config) -> tuple[str, str]:
     return options["repository_url"].rstrip("/"), options["repository_branch"]
 
 
-def _follow_fork(app: Sphinx, config: Config) -> None:
-    """In a fork's own workflow, let all links point at the fork."""
-    slug, server = (
-        os.environ.get("GITHUB_REPOSITORY"),
-        os.environ.get("GITHUB_SERVER_URL"),
-    )
-    if slug and server:
-        config["html_theme_options"]["repository_url"] = f"{server}/{slug}"
-
-
 def _add_buttons(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
@@ -255,6 +246,5 @@ def _add_buttons(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the theme has made its buttons at 501."""
-    app.connect("config-inited", _follow_fork)
-    app.connect("html-page-context", _add_buttons, priority=502)
+    app.connect("html-page-context", _add_buttons, priority=order.NOTEBOOKS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,8 +3,15 @@
 A figure comes out of its cell as one SVG in the book's light colors. Every color
 has a partner for dark pages (`descent.page.figures.DARK`), so the dark figure is the
 same file with the colors exchanged. An animation comes out as one GIF; its still
-is the frame that its cell named. Every picture gets its size, so that the page
-does not jump while it loads.
+is the frame that its cell named.
+
+Dark pages have a GIF of their own. The player could exchange the palette's colors by
+itself, but from a folder without a server no script may read a file: there the browser
+plays the GIF, which would be white in the dark. (A filter in the style sheet could not
+mend that: the best matrix of colors is wrong by up to 35 of 255, and would color the
+maps, too.) A reader loads only one of the two.
+
+Every picture gets its size, so that the page does not jump while it loads.
 """
 
 from __future__ import annotations
@@ -16,8 +23,10 @@ from typing import Any
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.builders.html._assets import _JavaScript
 from sphinx.util import logging
 
+import order
 from descent.page.animation import recolor, still_number, still_of
 from descent.page.figures import DARK, GROUND, on_dark
 
@@ -43,19 +52,19 @@ def exchange_colors(svg: str, colors: dict[str, str]) -> str:
         For each color as ``#rrggbb`` what takes its place.
     """
     pattern = re.compile("|".join(map(re.escape, colors)), flags=re.IGNORECASE)
-    return pattern.sub(lambda found: colors[found[0].lower()], svg)
+    return pattern.sub(lambda color: colors[color[0].lower()], svg)
 
 
 def _size_of_svg(svg: str) -> tuple[int, int]:
     """Return width and height in CSS pixels; matplotlib writes points."""
-    found = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg)
-    tall = re.search(r'<svg[^>]*?\bheight="([\d.]+)pt"', svg)
-    if found is None or tall is None:
+    width = re.search(r'<svg[^>]*?\bwidth="([\d.]+)pt"', svg)
+    height = re.search(r'<svg[^>]*?\bheight="([\d.]+)pt"', svg)
+    if width is None or height is None:
         raise ValueError("svg must give its width and height in points")
-    return round(float(found[1]) * 4 / 3), round(float(tall[1]) * 4 / 3)
+    return round(float(width[1]) * 4 / 3), round(float(height[1]) * 4 / 3)
 
 
-def _dress(app: Sphinx, doctree: nodes.document) -> None:
+def _pair_pictures(app: Sphinx, doctree: nodes.document) -> None:
     """Give every picture that a cell made its partner and its size."""
     for image in list(doctree.findall(nodes.image)):
         uri: str = image["uri"]
@@ -136,11 +145,11 @@ def _write_pair(translator: Any, images: list[nodes.image]) -> None:
     its class ``dark-light`` only keeps its filter away.
     """
     for image in images:
-        found = {
+        attributes = {
             **_attributes(translator, image),
             "class": f"dark-light {image['classes'][0]}",
         }
-        translator.body.append(translator.emptytag(image, "img", "\n", **found))
+        translator.body.append(translator.emptytag(image, "img", "\n", **attributes))
 
 
 def _visit_pair(translator: Any, node: paired_figure) -> None:
@@ -148,6 +157,10 @@ def _visit_pair(translator: Any, node: paired_figure) -> None:
     _write_pair(translator, list(node.findall(nodes.image)))
     raise nodes.SkipNode
 
+
+# How many times as fast as its maker meant it a film can be played, and is at first.
+SPEEDS = {"¼ ×": 0.25, "½ ×": 0.5, "1 ×": 1, "2 ×": 2}
+DEFAULT_SPEED = 1
 
 # What `_static/player.js` brings to life. It stands in the page from the start, so
 # that nothing moves when the script arrives.
@@ -161,10 +174,9 @@ CONTROLS = """\
 value="{still}" disabled>
 <span class="film-place" aria-hidden="true">{still} / {frames}</span>
 <select class="film-speed" aria-label="Speed" disabled>
-<option value="0.25">¼ ×</option><option value="0.5">½ ×</option>
-<option value="1" selected>1 ×</option><option value="2">2 ×</option>
+{speeds}
 </select>
-<output class="film-said visually-hidden" aria-live="polite"></output>
+<output class="film-status visually-hidden" aria-live="polite"></output>
 </div>
 """
 
@@ -196,26 +208,33 @@ def _visit_animation(translator: Any, node: animation) -> None:
         'media="(prefers-reduced-motion: reduce), print">'
         + translator.emptytag(light, "img", "", **gif, **{"class": "dark-light"})
         + "</picture></noscript>\n</div>\n"
-        + CONTROLS.format(frames=node["frames"], still=node["still"] + 1)
+        + CONTROLS.format(
+            frames=node["frames"],
+            still=node["still"] + 1,
+            speeds="".join(
+                f'<option value="{speed}"{" selected" * (speed == DEFAULT_SPEED)}>'
+                f"{name}</option>"
+                for name, speed in SPEEDS.items()
+            ),
+        )
         + "</div>\n"
     )
     raise nodes.SkipNode
 
 
-def _skip(translator: Any, node: nodes.Element) -> None:
-    """Other builders show the first picture."""
-    del node[1:]
-
-
-def _leave(translator: Any, node: nodes.Element) -> None:
-    """Nothing is left to write."""
+def _add_player(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Let a page load the player if it has an animation."""
+    if doctree is not None and next(doctree.findall(animation), None) is not None:
+        player = _JavaScript("_static/player.js", priority=500, defer="defer")
+        context["script_files"].append(player)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    others: Any = dict.fromkeys(("latex", "text", "man", "texinfo"), (_skip, _leave))
-    app.add_node(paired_figure, html=(_visit_pair, _leave), **others)
-    app.add_node(animation, html=(_visit_animation, _leave), **others)
-    # Before Sphinx collects the pictures to copy, at 500.
-    app.connect("doctree-read", _dress, priority=400)
+    app.add_node(paired_figure, html=(_visit_pair, None))
+    app.add_node(animation, html=(_visit_animation, None))
+    app.connect("doctree-read", _pair_pictures, priority=order.PICTURES)
+    app.connect("html-page-context", _add_player, priority=order.FILES_OF_SOME_PAGES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

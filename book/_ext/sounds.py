@@ -9,41 +9,45 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
 
+import order
+
 FOLDER = "_sounds"
 
-_EMBEDDED = re.compile(r'src="data:(audio/wav|image/png);base64,([A-Za-z0-9+/=]+)"')
-_ENDINGS = {"audio/wav": "wav", "image/png": "png"}
+_ENDINGS = {"data:audio/wav;base64": "wav", "data:image/png;base64": "png"}
 
 
-def _take_out(app: Sphinx, doctree: nodes.document, name: str) -> None:
+def _move_to_files(app: Sphinx, doctree: nodes.document, name: str) -> None:
     """Write what is embedded beside the page, and name the files instead."""
     if app.builder.format != "html":
         return
     folder = Path(app.outdir) / FOLDER
     up = "../" * name.count("/")
 
-    def file(match: re.Match[str]) -> str:
-        data = base64.b64decode(match[2])
-        digest = hashlib.sha256(data).hexdigest()[:24]
-        path = folder / f"{digest}.{_ENDINGS[match[1]]}"
-        if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        return f'src="{up}{FOLDER}/{path.name}"'
-
     for node in list(doctree.findall(nodes.raw)):
-        if node.get("format") == "html" and "base64," in node.astext():
-            text = _EMBEDDED.sub(file, node.astext())
-            node.replace_self(nodes.raw(text, text, format="html"))
+        if node.get("format") != "html" or "base64," not in node.astext():
+            continue
+        fragment = BeautifulSoup(node.astext(), "html.parser")
+        for element in fragment.select("[src]"):
+            kind, _, content = str(element["src"]).partition(",")
+            if kind in _ENDINGS:
+                data = base64.b64decode(content)
+                digest = hashlib.sha256(data).hexdigest()[:24]
+                path = folder / f"{digest}.{_ENDINGS[kind]}"
+                if not path.exists():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(data)
+                element["src"] = f"{up}{FOLDER}/{path.name}"
+        text = str(fragment)
+        node.replace_self(nodes.raw(text, text, format="html"))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
-    app.connect("doctree-resolved", _take_out)
+    app.connect("doctree-resolved", _move_to_files, priority=order.SOUNDS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,8 @@
  * The build writes stills and controls into the page; this script brings them to
  * life. A GIF is fetched when it is asked for, or when it comes near a reader who is
  * there (has scrolled, moved or typed), and is decoded here, because a browser lets
- * nobody step through the GIFs that it plays itself. It is a plain script and no
+ * nobody step through the GIFs that it plays itself. The controls, the speeds and the
+ * default among them stand in book/_ext/pictures.py. It is a plain script and no
  * module: browsers load no modules from a folder without a server.
  */
 (() => {
@@ -169,7 +170,7 @@
       this.scrubber = find("scrubber");
       this.place = find("place");
       this.speed = find("speed");
-      this.said = find("said");
+      this.status = find("status");
       this.at = Number(this.scrubber.value) - 1;
       this.count = Number(this.scrubber.max);
       this.untouched = true; // until it has played or moved, playing starts at the start
@@ -239,7 +240,7 @@
 
     /** Say it to those who listen. */
     say() {
-      this.said.textContent = `Frame ${this.at + 1} of ${this.count}`;
+      this.status.textContent = `Frame ${this.at + 1} of ${this.count}`;
     }
 
     async go(number) {
@@ -319,7 +320,7 @@
       if (this.inView && this.mayStart) this.start();
     }
 
-    async dress() {
+    async followTheme() {
       if (!this.source || this.plain) return;
       await this.load();
       if (this.canvas) this.draw();
@@ -367,6 +368,6 @@
     if (calm.matches) for (const player of players.values()) player.pause(true);
   });
   new MutationObserver(() => {
-    for (const player of players.values()) player.dress();
+    for (const player of players.values()) player.followTheme();
   }).observe(root, { attributeFilter: ["data-theme"] });
 })();

@@ -23,13 +23,13 @@ modules listed before it:
     The record of a run, the loop that leaves one, a run taken up again.
 ``dynamics``
     How far each step goes, and how the ground bends along it.
+``recorded``
+    Measurements that a build does not repeat.
 ``music``
     The wing of sound: scores, played, seen as spectrograms, and separated.
 ``page``
     The wing of what a chapter shows: figures, animations, players, figures to touch,
     and numbers in the text.
-``recorded``
-    Measurements that a build does not repeat.
 ``exercises``
     Answers checked.
 """

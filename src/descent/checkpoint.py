@@ -56,7 +56,7 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
             kept = part.state_dict()
             wanted = f"the state of {name} must be"
         try:
-            _try(kept)
+            _require_loadable(kept)
         except (AttributeError, TypeError, pickle.PickleError) as error:
             raise TypeError(
                 f"{wanted} made of tensors and plain Python values, "
@@ -107,7 +107,7 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
     return dict(state)
 
 
-def _try(value: Any) -> None:
+def _require_loadable(value: Any) -> None:
     """Save a value to nowhere and load it again, its tensors without their numbers."""
     file = io.BytesIO()
     torch.save(value, file)

@@ -22,12 +22,12 @@ from descent import checks
 from descent.clipping import Clipper, global_norm
 from descent.training import Record
 
-__all__ = ["watch"]
+__all__ = ["train_and_measure"]
 
 Batch = TypeVar("Batch")
 
 
-def watch(
+def train_and_measure(
     model: nn.Module,
     loss: Callable[[Batch], Tensor],
     draw: Callable[[], Batch],

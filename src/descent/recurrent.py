@@ -8,6 +8,7 @@ and may explode on its way.
 Belongs to :doc:`/clipping` and :doc:`/autoclip`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from descent import checks
+from descent.seeds import set_seed
 
-__all__ = ["ReluRNN", "adding_batch"]
+__all__ = ["ReluRNN", "ReluRNNs", "adding_batch"]
 
 
 def adding_batch(
@@ -111,6 +113,60 @@ class ReluRNN(nn.Module):
         return answer
 
 
+class ReluRNNs(nn.Module):
+    """Several networks side by side: each a :class:`ReluRNN` of its own seed.
+
+    Every parameter has a leading axis of networks, so that one call answers for all of
+    them; for networks this small that takes about a fifth of the time. No network's
+    answer depends on another's parameters: the gradient of the sum of their losses
+    holds the gradient of each.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        One for each network: :func:`descent.seeds.set_seed` is called with it, and
+        then the network is drawn.
+    hidden : int
+        Size of each network's state.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no seed, or `hidden` is not a whole number of at least 1.
+    """
+
+    def __init__(self, seeds: Sequence[int], hidden: int = 32) -> None:
+        super().__init__()
+        checks.integer("len(seeds)", len(seeds), at_least=1)
+        drawn = []
+        for seed in seeds:
+            set_seed(seed)
+            drawn.append([p.detach() for p in ReluRNN(hidden).parameters()])
+        self.all = nn.ParameterList(
+            nn.Parameter(torch.stack(same)) for same in zip(*drawn, strict=True)
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Let each network read sequences of its own.
+
+        Parameters
+        ----------
+        inputs : torch.Tensor
+            Shape (length, networks, batch, 2).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (networks, batch).
+        """
+        inward, across, *biases, outward, last_bias = self.all
+        bias = (biases[0] + biases[1])[:, None]  # (networks, 1, hidden)
+        driven = inputs @ inward.mT + bias
+        last: Tensor = _Unrolled.apply(driven, across)
+        answer: Tensor = (last @ outward.mT).squeeze(-1) + last_bias
+        return answer
+
+
 class _Unrolled(torch.autograd.Function):
     """``state = relu(driven[t] + W state)`` for every t, and its backpropagation.
 
@@ -124,12 +180,14 @@ class _Unrolled(torch.autograd.Function):
         """Return the last state, shape (batch, hidden).
 
         ``driven`` is what the inputs contribute, shape (length, batch, hidden),
-        ``weight`` is W, shape (hidden, hidden).
+        ``weight`` is W, shape (hidden, hidden); both may have an axis of networks
+        before their last two.
         """
         states = driven.new_zeros(len(driven) + 1, *driven.shape[1:])
-        steps, across = states.unbind(), weight.T
+        steps, across = states.unbind(), weight.mT
+        add = torch.addmm if weight.ndim == 2 else torch.baddbmm
         for before, after, drive in zip(steps, steps[1:], driven, strict=False):
-            torch.addmm(drive, before, across, out=after).relu_()
+            add(drive, before, across, out=after).relu_()
         ctx.save_for_backward(states, weight)
         return states[-1].clone()
 
@@ -144,5 +202,8 @@ class _Unrolled(torch.autograd.Function):
         steps, slopes = grads.unbind(), on.unbind()
         for t in range(len(steps) - 1, 0, -1):
             # One factor of the product that explodes or vanishes.
-            torch.mm(steps[t], weight, out=steps[t - 1]).mul_(slopes[t - 1])
-        return grads, grads.flatten(0, 1).T @ states[:-1].flatten(0, 1)
+            torch.matmul(steps[t], weight, out=steps[t - 1]).mul_(slopes[t - 1])
+        # For every network its own sum over time steps and sequences.
+        after = grads.movedim(0, -3).flatten(-3, -2)
+        before = states[:-1].movedim(0, -3).flatten(-3, -2)
+        return grads, after.mT @ before

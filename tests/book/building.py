@@ -49,7 +49,8 @@ class SmallBook:
             shutil.copy(ROOT / name, root)
         (self.book / "_config.yml").symlink_to("../_config.yml")
         (self.book / "_toc.yml").symlink_to("../_toc.yml")
-        shutil.copy(ROOT / "book" / "references.bib", self.book)
+        for name in ("references.bib", "status.md"):
+            shutil.copy(ROOT / "book" / name, self.book)
         # A package of the book's name, of which the chapters use one module.
         # The parts that the extensions themselves need are the real ones.
         shutil.copytree(ROOT / "src" / "descent", root / "src" / "descent")

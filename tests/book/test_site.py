@@ -1,9 +1,11 @@
 """The built book: every chapter ran, every number is there, every answer is right."""
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -18,7 +20,8 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 
 from descent.exercises import verdict
 from descent.exercises.checking import labels
-from gate import gaps
+from repairs import IN_TEMPLATES
+from site_check import gaps
 
 PAGES = table_of_contents()
 SOURCES = {page: source(page) for page in PAGES}
@@ -220,7 +223,9 @@ def test_a_notebook_reads_well_by_itself(page, site):
 
 def test_launch_buttons_follow_the_one_setting(pages):
     config = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
-    slug = config["url"].removeprefix("https://github.com/")
+    slug = os.environ.get("GITHUB_REPOSITORY") or (
+        config["url"].removeprefix("https://github.com/")
+    )
     for name in WITH_CELLS:
         links = [a["href"] for a in pages[name].select("a[href]")]
         binder = f"https://mybinder.org/v2/gh/{slug}/{config['branch']}"
@@ -230,9 +235,70 @@ def test_launch_buttons_follow_the_one_setting(pages):
         assert f"notebooks/{name}.ipynb" in links
 
 
-MADE_BY_THE_BUILD = {"genindex", "search", "status", "404"}
+MADE_BY_THE_BUILD = {"genindex", "search", "404"}
 
 
 def test_no_page_left_over_from_elsewhere(site):
     built = {Path(p).stem for p in site.glob("*.html")} - MADE_BY_THE_BUILD
     assert built == set(PAGES)
+
+
+# --- What a page says of itself -------------------------------------------------------
+
+
+def test_every_page_has_a_description_of_its_own_of_a_length_that_is_shown(site):
+    descriptions = {}
+    for path in site.glob("*.html"):
+        if path.stem == "404":
+            continue
+        head = BeautifulSoup(path.read_text("utf8"), "html.parser").head
+        (found,) = head.select('meta[name="description"]')
+        assert 60 <= len(found["content"]) <= 155, (path.name, found["content"])
+        assert (
+            head.select_one('[property="og:description"]')["content"]
+            == (found["content"])
+        )
+        descriptions[found["content"]] = path.name
+    assert len(descriptions) == len(PAGES) + len(MADE_BY_THE_BUILD) - 1
+
+
+def test_links_to_the_glossary_say_what_the_term_means(pages):
+    links = [
+        link
+        for page in pages.values()
+        for link in page.select("article a.reference.internal:has(> span.std-term)")
+    ]
+    assert len(links) > 200
+    for link in links:
+        assert len(link.get("title", "").split()) >= 4, link
+        assert "\\" not in link["title"]
+
+
+def test_the_map_lists_every_page_of_the_book(site):
+    first = BeautifulSoup((site / "index.html").read_text("utf8"), "html.parser")
+    base = first.select_one('[rel="canonical"]')["href"].removesuffix("index.html")
+    assert base.startswith("https://")
+    listed = ElementTree.parse(site / "sitemap.xml").findall(".//{*}loc")
+    assert {loc.text for loc in listed} == {f"{base}{page}.html" for page in PAGES}
+
+
+def test_the_card_shows_the_first_animation(site):
+    with Image.open(site / "_static" / "card.png") as image:
+        assert image.size == (1200, 630)
+        colors = image.convert("RGB").crop((0, 160, 1200, 620)).getcolors(1 << 20)
+    assert len(colors) > 50
+
+
+def test_tables_and_lists_of_works_are_written_as_they_are(site, pages):
+    for page in pages.values():
+        assert [h for h in page.select("main th") if not h.text.strip()] == []
+        assert page.select('[role="list"], [role="doc-biblioentry"]') == []
+    works = pages["references"].select(".citation-list > .citation")
+    assert len(works) == (ROOT / "book" / "references.bib").read_text().count("\n@")
+
+
+def test_every_repair_of_a_template_still_repairs_something(site):
+    texts = [path.read_text("utf8") for path in site.glob("*.html")]
+    for wrong, right in IN_TEMPLATES.items():
+        assert any(right in text for text in texts), f"repairs nothing: {wrong}"
+        assert not any(wrong in text for text in texts), wrong

@@ -4,7 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from visiting import DESKTOP, FIND_OVERFLOW, PHONE, Form, listen
 
 from book import SITE, glued, source, table_of_contents, with_cells
+from descent.page.explorable.bundle import explorable_names
 
 # Where each stands.
 PAGES = {
@@ -20,27 +21,45 @@ PAGES = {
     for page in with_cells()
     for name in re.findall(r'^explorable\(\s*"([a-z-]+)"', source(page), re.MULTILINE)
 }
-NAMES = (
-    "fit",
-    "brute-force",
-    "descend",
-    "learning-rate",
-    "race",
-    "noise",
-    "clinic",
-    "clip",
-)
+
+
+class Entry(NamedTuple):
+    """What the tests know of an explorable beyond its name.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Parts of its state, in the address, that take a number or one of some words.
+    change : str
+        What in the address makes it say something else.
+    """
+
+    keys: tuple[str, ...]
+    change: str
+
+
+# A new explorable needs one entry here.
+EXPLORABLES = {
+    "fit": Entry(("m", "b", "outlier", "loss"), "m=1"),
+    "brute-force": Entry(("n", "done", "k", "m"), "n=20"),
+    "descend": Entry(("rate", "m", "t", "loss"), "t=3"),
+    "learning-rate": Entry(("rate", "steps"), "rate=0.02"),
+    "race": Entry(("ground", "rates", "t", "adam", "batch"), "t=20"),
+    "noise": Entry(("size", "way", "count", "loss"), "size=50"),
+    "clinic": Entry(("run", "guess"), "run=3"),
+    "clip": Entry(("threshold", "p", "window", "step", "spike"), "p=50"),
+}
 
 # Both at once: one visit fewer.
 DARK_PHONE = Form("phone-dark", 390, 844, "dark")
 
-each = pytest.mark.parametrize("name", NAMES)
+each = pytest.mark.parametrize("name", EXPLORABLES)
 
 Open = Callable[..., tuple[Page, Locator]]
 
 
-def test_all_eight_are_in_the_book():
-    assert sorted(PAGES) == sorted(NAMES)
+def test_every_module_is_in_the_book_and_has_its_entry():
+    assert sorted(PAGES) == sorted(EXPLORABLES) == explorable_names()
 
 
 @pytest.fixture
@@ -197,16 +216,7 @@ def test_its_state_is_in_the_address(show: Open, name: str):
 def test_it_survives_nonsense_in_the_address_and_follows_the_back_button(
     show: Open, name: str
 ):
-    keys = {
-        "fit": ("m", "b", "outlier", "loss"),
-        "brute-force": ("n", "done", "k", "m"),
-        "descend": ("rate", "m", "t", "loss"),
-        "learning-rate": ("rate", "steps"),
-        "race": ("ground", "rates", "t", "adam", "batch"),
-        "noise": ("size", "way", "count", "loss"),
-        "clinic": ("run", "guess"),
-        "clip": ("threshold", "p", "window", "step", "spike"),
-    }[name]
+    keys, change = EXPLORABLES[name]
     page, box = show(name, "?" + "&".join(f"{name}.{key}=NaN" for key in keys))
     assert re.search("“NaN” is no", said(box))
     for raw, words in (
@@ -224,22 +234,10 @@ def test_it_survives_nonsense_in_the_address_and_follows_the_back_button(
     # And the back button leads back.
     page.wait_for_function("location.search === ''")
     first = said(box)
-    go(page, f"?{name}.{CHANGES[name]}")
+    go(page, f"?{name}.{change}")
     expect(box.locator(".ex-say")).not_to_have_text(first)
     page.go_back()
     expect(box.locator(".ex-say")).to_have_text(first)
-
-
-CHANGES = {
-    "fit": "m=1",
-    "brute-force": "n=20",
-    "descend": "t=3",
-    "learning-rate": "rate=0.02",
-    "race": "t=20",
-    "noise": "size=50",
-    "clinic": "run=3",
-    "clip": "p=50",
-}
 
 
 def go(page: Page, address: str) -> None:

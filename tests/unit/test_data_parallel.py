@@ -12,6 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from descent.clipping import AutoClip, global_norm
 
+pytestmark = pytest.mark.slow
+
 STEPS, BATCH, RANKS = 12, 8, 2
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from descent.clipping import AutoClip
-from descent.dynamics import watch
+from descent.dynamics import train_and_measure
 from descent.seeds import set_seed
 
 
@@ -25,7 +25,7 @@ def test_on_a_bowl_smoothness_is_its_curvature():
     bowl = Bowl()
     scales = iter([1.0, 2.0, 5.0])
     sgd = torch.optim.SGD(bowl.parameters(), lr=0.1)
-    record = watch(bowl, bowl.loss, lambda: next(scales), 10.0, sgd, 3)
+    record = train_and_measure(bowl, bowl.loss, lambda: next(scales), 10.0, sgd, 3)
     # Along the first axis, where the parameters stay: theta goes 3, 2.7, 2.16, 1.08.
     np.testing.assert_allclose(record["grad_norm"], [3, 5.4, 10.8], rtol=1e-5)
     np.testing.assert_allclose(record["step_size"], [0.3, 0.54, 1.08], rtol=1e-5)
@@ -37,7 +37,7 @@ def test_on_a_bowl_smoothness_is_its_curvature():
 def test_a_step_of_no_length_has_no_smoothness():
     bowl = Bowl()
     sgd = torch.optim.SGD(bowl.parameters(), lr=0.0)
-    record = watch(bowl, bowl.loss, lambda: 1.0, 1.0, sgd, 2)
+    record = train_and_measure(bowl, bowl.loss, lambda: 1.0, 1.0, sgd, 2)
     assert np.isnan(record["smoothness"]).all()
     assert np.isnan(record["smoothness_fixed"]).all()
 
@@ -47,7 +47,7 @@ def test_a_number_of_steps_is_any_whole_number():
     sgd = torch.optim.SGD(bowl.parameters(), lr=0.1)
 
     def run(steps):
-        return watch(bowl, bowl.loss, lambda: 1.0, 1.0, sgd, steps)
+        return train_and_measure(bowl, bowl.loss, lambda: 1.0, 1.0, sgd, steps)
 
     assert len(run(np.int64(3))) == 3
     with pytest.raises(ValueError, match="steps must be a whole number of at least 1"):
@@ -73,7 +73,9 @@ def test_measuring_changes_nothing(p):
         return model(batch).pow(2).mean()
 
     fixed = torch.ones(16, 3)
-    record = watch(model, loss, draw, fixed, adam, iter(range(8)), clip=clip)
+    record = train_and_measure(
+        model, loss, draw, fixed, adam, iter(range(8)), clip=clip
+    )
     assert len(record) == 8
     watched = model.state_dict()
 

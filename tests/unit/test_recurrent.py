@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from descent.recurrent import ReluRNN, adding_batch
+from descent.recurrent import ReluRNN, ReluRNNs, adding_batch
+from descent.seeds import set_seed
 
 seeds = st.integers(0, 2**31)
 
@@ -116,3 +117,27 @@ def test_gradients_reach_every_parameter_and_the_first_step():
     (net(inputs) - sums).square().mean().backward()
     assert inputs.grad[0].abs().max() > 0
     assert all(p.grad.abs().max() > 0 for p in net.parameters())
+
+
+def test_networks_side_by_side_are_the_single_ones():
+    chosen = (3, 0, 8)
+    together = ReluRNNs(chosen, hidden=5)
+    batches = [adding_batch(4, 12, generator(seed)) for seed in chosen]
+    inputs = torch.stack([inputs for inputs, _ in batches], dim=1)
+    sums = torch.stack([sums for _, sums in batches])
+    losses = (together(inputs) - sums).square().mean(dim=1)
+    losses.sum().backward()
+    for place, seed in enumerate(chosen):
+        set_seed(seed)
+        single = ReluRNN(5)
+        loss = (single(batches[place][0]) - batches[place][1]).square().mean()
+        loss.backward()
+        assert losses[place].item() == pytest.approx(loss.item(), rel=1e-5)
+        for many, one in zip(together.parameters(), single.parameters(), strict=True):
+            assert torch.equal(many[place], one)
+            torch.testing.assert_close(many.grad[place], one.grad)
+
+
+def test_no_network_without_a_seed():
+    with pytest.raises(ValueError, match="seeds"):
+        ReluRNNs(())

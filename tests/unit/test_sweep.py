@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "experiments" / "autoclip_sweep.py"
 ONLY = "^L1/(none|p=(0|10|50))/0.001/0$"

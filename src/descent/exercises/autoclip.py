@@ -17,13 +17,13 @@ def check_threshold(threshold: Callable[[list[float], float], float]) -> None:
     """Check a function that computes the percentile of a history by hand."""
     history = [3.0, 5.0, 1.0, 12.0, 2.0]
     for p in (0.0, 10.0, 25.0, 90.0, 100.0):
-        given = list(history)
+        norms = list(history)
         expect(
             f"p = {p:g} of the norms {history}",
-            threshold(given, p),
+            threshold(norms, p),
             float(np.percentile(history, p)),
         )
-        if given != history:
+        if norms != history:
             raise NotYet(
                 "Not yet: your function changed the order of the history it was "
                 "given. Sort a copy: sorted(history)."

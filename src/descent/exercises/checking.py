@@ -4,13 +4,22 @@ Belongs to no chapter: the checks of all of them stand on it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Verdict", "check", "exercise", "expect", "labels", "unanswered", "verdict"]
+__all__ = [
+    "Verdict",
+    "check",
+    "exercise",
+    "expect",
+    "labels",
+    "match",
+    "unanswered",
+    "verdict",
+]
 
 
 class Verdict(NamedTuple):
@@ -128,6 +137,33 @@ def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> Non
         raise NotYet(
             f"Not yet: {what}: yours {_short(got)}, correct {_short(correct)}."
         )
+
+
+def match(what: str, got: Any, correct: Mapping[Any, Any]) -> None:
+    """Compare a reader's choices with the correct ones, without giving them away.
+
+    Parameters
+    ----------
+    what : str
+        What is chosen for: "patient".
+    got : mapping
+        The reader's choices.
+    correct : mapping
+        The correct ones.
+
+    Raises
+    ------
+    NotYet
+        If one is missing or wrong; the message says how many are right.
+    """
+    if not isinstance(got, Mapping) or got.keys() != correct.keys():
+        raise NotYet(f"Not yet: the answer should have the keys {[*correct]}.")
+    open_ones = [name for name in correct if unanswered(got[name])]
+    if open_ones:
+        raise NotYet(f"Not answered yet: {what} {open_ones[0]}.")
+    right = sum(bool(got[name] == correct[name]) for name in correct)
+    if right < len(correct):
+        raise NotYet(f"Not yet: {right} of {len(correct)} are right.")
 
 
 def verdict(label: str, answer: object) -> Verdict:

@@ -3,14 +3,14 @@
 Belongs to :doc:`/clipping`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect, unanswered
+from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
 
-__all__ = ["check_network", "check_window"]
+__all__ = ["check_each", "check_network", "check_order", "check_window"]
 
 
 @exercise("clipping-window")
@@ -42,25 +42,37 @@ def check_network(clip_all: Callable[[list[Tensor], float], Sequence[Tensor]]) -
         ("negative elements", [[-6.0, 0.0], [8.0]], 5.0, 0.5),
     )
     for what, values, threshold, factor in cases:
-        given = [torch.tensor(row) for row in values]
-        got = clip_all([tensor.clone() for tensor in given], threshold)
-        _compare(f"{what} (threshold {threshold:g})", got, given, factor)
-    given = [torch.arange(6.0).reshape(2, 3), torch.tensor(3.0)]
+        unclipped = [torch.tensor(row) for row in values]
+        got = clip_all([tensor.clone() for tensor in unclipped], threshold)
+        _compare(f"{what} (threshold {threshold:g})", got, unclipped, factor)
+    unclipped = [torch.arange(6.0).reshape(2, 3), torch.tensor(3.0)]
     factor = 2.0 / 64**0.5
-    got = clip_all([tensor.clone() for tensor in given], 2.0)
-    _compare("tensors of shapes (2, 3) and ()", got, given, factor)
+    got = clip_all([tensor.clone() for tensor in unclipped], 2.0)
+    _compare("tensors of shapes (2, 3) and ()", got, unclipped, factor)
 
 
 def _compare(
-    what: str, got: Sequence[Tensor], given: list[Tensor], factor: float
+    what: str, got: Sequence[Tensor], unclipped: list[Tensor], factor: float
 ) -> None:
-    """Compare clipped tensors with `given` times `factor`."""
+    """Compare clipped tensors with `unclipped` times `factor`."""
     if unanswered(got):
         raise NotYet("Not answered yet. (Return the clipped tensors in a list.)")
-    if not isinstance(got, list | tuple) or len(got) != len(given):
+    if not isinstance(got, list | tuple) or len(got) != len(unclipped):
         raise NotYet(
-            f"Not yet: return a list of {len(given)} tensors, as many as came in, "
+            f"Not yet: return a list of {len(unclipped)} tensors, as many as came in, "
             f"got {got!r}."
         )
-    for number, (tensor, before) in enumerate(zip(got, given, strict=True)):
+    for number, (tensor, before) in enumerate(zip(got, unclipped, strict=True)):
         expect(f"{what}, tensor {number}", tensor, before * factor)
+
+
+@exercise("clipping-each")
+def check_each(longest: float) -> None:
+    """Check how long a gradient can be whose tensors are clipped one by one."""
+    expect("the longest length", longest, 16**0.5)
+
+
+@exercise("clipping-order")
+def check_order(recorded: Mapping[str, str]) -> None:
+    """Check what a record shows when clipping stands in the wrong place."""
+    match("version", recorded, {"a": "right", "b": "all zero"})

@@ -3,18 +3,19 @@
 Belongs to :doc:`/gradient`.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from descent.exercises.checking import NotYet, exercise, expect, unanswered
 from descent.line import draw_line, predict
 from descent.loss import mean_absolute_error
 from descent.seeds import set_seed
 
-__all__ = ["check_by_hand", "check_finite"]
+__all__ = ["check_by_hand", "check_finite", "check_forget", "check_gain"]
 
 
 @exercise("gradient-finite")
@@ -51,14 +52,43 @@ def _compare(
     theta = torch.tensor([m, b], requires_grad=True)
     loss = mean_absolute_error(predict(theta, x), y)
     along_m, along_b = torch.autograd.grad(loss, theta)[0]
-    found = gradient(m, b, x, y)
-    if unanswered(found):
+    slopes = gradient(m, b, x, y)
+    if unanswered(slopes):
         raise NotYet("Not answered yet.")
     try:
-        got_m, got_b = found
+        got_m, got_b = slopes
     except (TypeError, ValueError):
         raise NotYet(
             "Not yet: return two numbers, the slope along m and the slope along b."
         ) from None
     expect(f"the slope along m ({where})", got_m, along_m, tolerance=1e-4)
     expect(f"the slope along b ({where})", got_b, along_b, tolerance=1e-4)
+
+
+@exercise("gradient-gain")
+def check_gain(gain: Callable[[float, Sequence[float]], float]) -> None:
+    """Check what one step promises to gain."""
+    for lr, slopes in ((0.01, (-5.0, 0.2)), (0.1, (3.0, -4.0)), (0.5, (1.0, 1.0, 1.0))):
+        expect(
+            f"the gain at a rate of {lr} with slopes {slopes}",
+            gain(lr, slopes),
+            lr * sum(slope**2 for slope in slopes),
+        )
+
+
+@exercise("gradient-forget")
+def check_forget(crossings: int) -> None:
+    """Check how often a line that never clears its gradients passes the minimum."""
+    rng = set_seed(0)
+    model = nn.Linear(1, 1)
+    data = draw_line(rng)
+    passed = [model.weight.item() > 1.76]
+    for _ in range(400):
+        mean_absolute_error(model(data.x), data.y).backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                assert parameter.grad is not None
+                parameter.sub_(0.01 * parameter.grad)
+        passed.append(model.weight.item() > 1.76)
+    right = sum(a != b for a, b in itertools.pairwise(passed))
+    expect("the number of crossings", crossings, right)

@@ -10,12 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from descent.clipping import global_norm
-from descent.exercises.checking import NotYet, exercise, expect, unanswered
+from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
 from descent.loss import mean_squared_error
 from descent.seeds import set_seed
 from descent.training import Record
 
-__all__ = ["DIAGNOSES", "check_diagnoses", "check_gradient_norm", "clinic", "patients"]
+__all__ = [
+    "DIAGNOSES",
+    "check_diagnoses",
+    "check_gradient_norm",
+    "check_quiet",
+    "clinic",
+    "patients",
+]
 
 # What can be found, and a hint at where to look for a reader who took one wrong.
 _HINTS = {
@@ -55,22 +62,23 @@ def check_gradient_norm(norm: Callable[[Iterable[Tensor]], Tensor | float]) -> N
 
 
 @exercise("health-diagnose")
-def check_diagnoses(found: Mapping[str, str]) -> None:
+def check_diagnoses(diagnoses: Mapping[str, str]) -> None:
     """Check what a reader found out about the runs of `patients`."""
-    if not isinstance(found, Mapping):
-        raise NotYet(f"Not yet: the answer should be a dict, got {found!r}.")
+    if not isinstance(diagnoses, Mapping):
+        raise NotYet(f"Not yet: the answer should be a dict, got {diagnoses!r}.")
     for name, (right, _) in _CASES.items():
-        given = found.get(name)
-        if unanswered(given):
+        diagnosis = diagnoses.get(name)
+        if unanswered(diagnosis):
             raise NotYet(f"Not answered yet: run {name} has no diagnosis.")
-        if given not in _HINTS:
+        if diagnosis not in _HINTS:
             raise NotYet(
-                f"Not yet: {given!r} for run {name} is none of {', '.join(DIAGNOSES)}."
+                f"Not yet: {diagnosis!r} for run {name} is none of "
+                f"{', '.join(DIAGNOSES)}."
             )
-        if given != right:
+        if diagnosis != right:
             raise NotYet(
-                f"Not yet: run {name} is not a case of {given!r}. That would look "
-                f"like this: {_HINTS[given]}."
+                f"Not yet: run {name} is not a case of {diagnosis!r}. That would look "
+                f"like this: {_HINTS[diagnosis]}."
             )
 
 
@@ -172,3 +180,16 @@ def _with_gradients(network: nn.Module, gradients: list[list[object]]) -> nn.Mod
     for parameter, gradient in zip(network.parameters(), gradients, strict=True):
         parameter.grad = torch.tensor(gradient)
     return network
+
+
+@exercise("health-quiet")
+def check_quiet(first: Mapping[str, str]) -> None:
+    """Check what to try first for two runs whose loss hardly falls."""
+    match(
+        "run",
+        first,
+        {
+            "norm 5": "compare the fall with the promise",
+            "norm 0.0001": "look for what stops the gradient",
+        },
+    )

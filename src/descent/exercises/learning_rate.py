@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import exercise, expect
+from descent.exercises.checking import exercise, expect, match
 
-__all__ = ["check_limit", "check_schedule", "check_steps"]
+__all__ = ["check_limit", "check_one_run", "check_plateau", "check_steps"]
 
 
 @exercise("learning-rate-steps")
@@ -23,8 +23,8 @@ def check_steps(steps: Callable[[float, float, float, float], Any]) -> None:
         (8.9, 0.1, 5.0, 0.01, 36),
         (0.5, 5.0, 1.0, 0.5, 0),
     ):
-        given = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
-        expect(f"the steps needed ({given})", steps(loss, target, norm, lr), correct)
+        case = f"loss {loss}, target {target}, gradient norm {norm}, rate {lr}"
+        expect(f"the steps needed ({case})", steps(loss, target, norm, lr), correct)
 
 
 @exercise("learning-rate-limit")
@@ -37,12 +37,29 @@ def check_limit(largest: Callable[[Tensor], Any]) -> None:
     ):
         inputs = torch.stack([x, torch.ones_like(x)], dim=1)  # (n, 2)
         curvatures = torch.linalg.eigvalsh(2 * inputs.T @ inputs / len(x))
-        found = largest(x.reshape(-1, 1))
-        expect(f"the limit ({where})", found, 2 / curvatures.max(), tolerance=1e-3)
+        limit = largest(x.reshape(-1, 1))
+        expect(f"the limit ({where})", limit, 2 / curvatures.max(), tolerance=1e-3)
 
 
 @exercise("learning-rate-schedule")
-def check_schedule(halved: Callable[[float, int], float]) -> None:
-    """Check a schedule that halves the rate after every 25 steps."""
-    for t, correct in ((0, 0.8), (10, 0.8), (24, 0.8), (25, 0.4), (74, 0.2), (75, 0.1)):
-        expect(f"the rate at step {t} from 0.8", halved(0.8, t), correct)
+def check_plateau(plateau: Callable[[list[float], float, int], float]) -> None:
+    """Check a schedule that halves the rate when the loss stops falling."""
+    for losses, patience, right in (
+        ([], 2, 0.8),
+        ([5, 4, 3, 2], 2, 0.8),
+        ([5, 4, 4, 4], 2, 0.4),
+        ([5, 6, 4, 5, 6, 7], 2, 0.4),
+        ([5, 5, 5, 5, 5], 2, 0.2),
+        ([5, 5, 5, 4, 4, 4, 4], 3, 0.4),
+    ):
+        expect(
+            f"the rate after {losses} with a patience of {patience}, from 0.8",
+            plateau(list(map(float, losses)), 0.8, patience),
+            right,
+        )
+
+
+@exercise("learning-rate-one-run")
+def check_one_run(change: str) -> None:
+    """Check what to change in a run that jumps around a level."""
+    match("run", {"jumps": change}, {"jumps": "a tenth of the rate"})

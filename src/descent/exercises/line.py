@@ -34,18 +34,18 @@ def check_through_two(line: Callable[[Tensor, Tensor], Line]) -> None:
         ((-2, 4), (5, 5), 0, 5),
         ((2, 6), (1, -1), -0.5, 2),
     ]:
-        found = line(torch.tensor(x).float(), torch.tensor(y).float())
+        answer = line(torch.tensor(x).float(), torch.tensor(y).float())
         where = f"through ({x[0]}, {y[0]}) and ({x[1]}, {y[1]})"
-        _expect_line(where, found, m, b)
+        _expect_line(where, answer, m, b)
 
 
 @exercise("line-two-units")
 def check_collapse(collapse: Callable[[nn.Linear, nn.Linear], Line]) -> None:
     """Check a function that turns two linear units in a row into one line."""
     for m1, b1, m2, b2 in [(2.0, 0.0, 3.0, 0.0), (2.0, 1.0, 3.0, 4.0)]:
-        found = collapse(_unit(m1, b1), _unit(m2, b2))
+        answer = collapse(_unit(m1, b1), _unit(m2, b2))
         where = f"of {m1:g} x + {b1:g} put into {m2:g} x + {b2:g}"
-        _expect_line(where, found, m2 * m1, m2 * b1 + b2)
+        _expect_line(where, answer, m2 * m1, m2 * b1 + b2)
 
 
 def _unit(m: float, b: float) -> nn.Linear:
@@ -57,14 +57,14 @@ def _unit(m: float, b: float) -> nn.Linear:
     return unit
 
 
-def _expect_line(where: str, found: object, m: float, b: float) -> None:
+def _expect_line(where: str, answer: object, m: float, b: float) -> None:
     """Compare a slope and an intercept, which may be one-element tensors."""
-    if unanswered(found):
+    if unanswered(answer):
         raise NotYet("Not answered yet.")
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        raise NotYet(f"Not yet: return two numbers, m and b; got {found!r}.")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise NotYet(f"Not yet: return two numbers, m and b; got {answer!r}.")
     slope, intercept = (
-        v.reshape(()) if isinstance(v, Tensor) and v.numel() == 1 else v for v in found
+        v.reshape(()) if isinstance(v, Tensor) and v.numel() == 1 else v for v in answer
     )
     expect(f"the slope {where}", slope, float(m))
     expect(f"the intercept {where}", intercept, float(b))

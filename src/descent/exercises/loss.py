@@ -49,8 +49,8 @@ def check_search(search: Callable[[Callable[[float], float], object], float]) ->
         ("|c| among -2, -1, 4", abs, [-2.0, -1.0, 4.0], -1.0),
     ]
     for what, cost, candidates, correct in cases:
-        found = search(cost, np.array(candidates))
-        expect(f"the candidate of the smallest {what}", found, correct)
+        chosen = search(cost, np.array(candidates))
+        expect(f"the candidate of the smallest {what}", chosen, correct)
 
 
 @exercise("loss-where")
@@ -67,13 +67,13 @@ def check_where(
     _expect_place("in a table of 3 x 4", where(table, slopes, intercepts), 0.0, 8.0)
 
 
-def _expect_place(where: str, found: object, m: float, b: float) -> None:
+def _expect_place(where: str, answer: object, m: float, b: float) -> None:
     """Compare a slope and an intercept."""
-    if unanswered(found):
+    if unanswered(answer):
         raise NotYet("Not answered yet.")
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        raise NotYet(f"Not yet: return two numbers, m and b; got {found!r}.")
-    if (found[0], found[1]) == (b, m):
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise NotYet(f"Not yet: return two numbers, m and b; got {answer!r}.")
+    if (answer[0], answer[1]) == (b, m):
         raise NotYet(f"Not yet: {where} you have exchanged slope and intercept.")
-    expect(f"the slope {where}", found[0], m)
-    expect(f"the intercept {where}", found[1], b)
+    expect(f"the slope {where}", answer[0], m)
+    expect(f"the intercept {where}", answer[1], b)

@@ -3,32 +3,45 @@
 Belongs to :doc:`/optimizers`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect, unanswered
+from descent.exercises.checking import (
+    NotYet,
+    exercise,
+    expect,
+    match,
+    unanswered,
+)
 
-__all__ = ["check_first_step", "check_momentum_step", "check_number_of_steps"]
+__all__ = [
+    "check_first_step",
+    "check_momentum_step",
+    "check_number_of_steps",
+    "check_turned",
+]
 
 
 @exercise("optimizers-steps")
-def check_number_of_steps(steps: Callable[[int, int, int], int]) -> None:
+def check_number_of_steps(steps: Callable[[int, int, int, int], int]) -> None:
     """Check a function that counts steps from points, batch size and epochs."""
-    expect("100 points, batches of 10, 1 epoch", steps(100, 10, 1), 10)
-    expect("100 points, batches of 100, 7 epochs (full-batch)", steps(100, 100, 7), 7)
-    expect(
-        "105 points, batches of 10, 1 epoch (the last batch is smaller)",
-        steps(105, 10, 1),
-        11,
-    )
-    expect(
-        "105 points, batches of 10, 3 epochs (each epoch ends with a small batch)",
-        steps(105, 10, 3),
-        33,
-    )
-    expect("8 points, batches of 20, 2 epochs", steps(8, 20, 2), 2)
+    for n, size, epochs, accumulate, right in (
+        (100, 10, 1, 1, 10),
+        (100, 100, 7, 1, 7),
+        (105, 10, 1, 1, 11),
+        (105, 10, 3, 1, 33),
+        (8, 20, 2, 1, 2),
+        (105, 10, 3, 4, 9),
+        (40, 10, 1, 4, 1),
+    ):
+        expect(
+            f"{n} points, batches of {size}, {epochs} epochs, {accumulate} batches "
+            "a step",
+            steps(n, size, epochs, accumulate),
+            right,
+        )
 
 
 @exercise("optimizers-momentum")
@@ -71,3 +84,9 @@ def check_first_step(step: Sequence[float]) -> None:
     what = "the move of the {} parameter (its sign, and its size against the rate)"
     expect(what.format("first"), step[0], -0.1, tolerance=1e-3)
     expect(what.format("second"), step[1], 0.1, tolerance=1e-3)
+
+
+@exercise("optimizers-turned")
+def check_turned(same: Mapping[str, bool]) -> None:
+    """Check which rules do not notice that the ground was turned."""
+    match("rule", same, {"plain": True, "momentum": True, "Adam": False})

@@ -3,17 +3,17 @@
 Belongs to :doc:`/what-to-use`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
-from descent.exercises.checking import exercise, expect
+from descent.exercises.checking import exercise, expect, match
 from descent.line import draw_line, predict
 from descent.loss import mean_absolute_error, mean_squared_error
 from descent.training import descend
 
-__all__ = ["check_diagnose"]
+__all__ = ["check_advice", "check_diagnose", "check_scale"]
 
 
 @exercise("what-to-use-diagnose")
@@ -45,8 +45,8 @@ def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
         (mean_absolute_error, 0.001, "too slow"),
         (mean_squared_error, 0.1, "diverged"),
     ]:
-        said = error.__name__.replace("_", " ")
-        what = f"the line, its {said}, and a learning rate of {lr}"
+        loss_name = error.__name__.replace("_", " ")
+        what = f"the line, its {loss_name}, and a learning rate of {lr}"
         expect(what, diagnose(_run(error, lr)), right)
 
 
@@ -60,3 +60,22 @@ def _run(error: Callable[..., torch.Tensor], lr: float) -> np.ndarray:
         [theta], lambda: error(predict(theta, data.x), data.y), optimizer, 100
     )
     return run["loss"]
+
+
+@exercise("what-to-use-scale")
+def check_scale(factors: Mapping[str, float]) -> None:
+    """Check what the sum of 100 losses asks for instead of their mean."""
+    right = {
+        "plain descent's rate": 0.01,
+        "Adam's rate": 1,
+        "fixed threshold": 100,
+        "percentile": 1,
+    }
+    match("setting", factors, right)
+
+
+@exercise("what-to-use-advice")
+def check_advice(advice: Mapping[int, str]) -> None:
+    """Check what three people are told to change first."""
+    right = {1: "clip at 5", 2: "nothing about the optimizer", 3: "a higher rate"}
+    match("request", advice, right)

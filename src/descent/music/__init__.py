@@ -4,7 +4,7 @@ Modules, lowest floor first; each imports only from those listed before it, and 
 the root of the package:
 
 ``packages``
-    Data that lies inside other packages, found or refused.
+    Data that lies inside other packages, located or refused.
 ``scores``, ``soundfont``
     Bach's chorales, read; recorded notes, played.
 ``chorales``

@@ -19,16 +19,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import platformdirs
 
-from descent import checks
+from descent import checks, recorded
 from descent.files import replacing
 from descent.music import packages
-from descent.music.scores import Chorale, Note, group_by_tune, read_all
+from descent.music.scores import Note, read_chorale
 from descent.music.soundfont import SoundFont
 
 __all__ = [
@@ -67,8 +68,9 @@ INSTRUMENTS = {
 }
 """Some instruments of General MIDI, by name; any of its numbers will do, too."""
 
-# Sources come out with this root mean square: mixtures then peak at 0.6 to 0.9.
-_LEVEL = 0.1
+# Sources that are equally loud come out with this root mean square: mixtures of violin
+# and piano then peak at 0.6 to 0.9. None peaks higher than this share of full scale.
+_LEVEL, _PEAK = 0.1, 0.98
 
 # One sample, in seconds.
 _SHORTEST = 1 / SAMPLE_RATE
@@ -124,8 +126,8 @@ class _Settings:
     """All that the sound depends on, besides the versions of packages."""
 
     pieces: tuple[int, int, int]
-    soprano: str | int
-    accompaniment: str | int
+    soprano: int
+    accompaniment: int
     seconds: float
     tempo: float
     transpose: int
@@ -148,7 +150,9 @@ def load_chorales(
     An eighth of the tunes is for validation and an eighth for the test, drawn once
     and for all; so a tune, in whatever harmonization and whatever the settings, is
     always on the same side. Each split takes one piece of every tune before it takes
-    a second. (:func:`descent.music.scores.group_by_tune` says what one tune is.)
+    a second. One tune is what begins alike, in any key and under any title, or has
+    the same title; a program in the repository, ``experiments/tunes.py``, has grouped
+    the 364 chorales for four voices by that, once.
 
     Parameters
     ----------
@@ -166,7 +170,8 @@ def load_chorales(
         How many semitones higher (or lower) to play, at most 24.
     gain : float
         How many decibels the soprano is louder than the accompaniment (or softer),
-        at most 100.
+        at most 100. Mixtures are about equally loud with any gain, and never leave
+        the range from -1 to 1; see :func:`mix`.
     cache : bool
         Whether to look the result up, and keep it, in the cache folder.
 
@@ -189,12 +194,10 @@ def load_chorales(
     training, validation, test = (
         checks.integer("pieces", count, at_least=1) for count in counts
     )
-    for name, instrument in (("soprano", soprano), ("accompaniment", accompaniment)):
-        _program(name, instrument)
     settings = _Settings(
         pieces=(training, validation, test),
-        soprano=soprano,
-        accompaniment=accompaniment,
+        soprano=_program("soprano", soprano),
+        accompaniment=_program("accompaniment", accompaniment),
         seconds=checks.real("seconds", seconds, at_least=_SHORTEST),
         tempo=checks.real("tempo", tempo, above=0),
         transpose=checks.integer("transpose", transpose, at_least=-24, at_most=24),
@@ -257,6 +260,13 @@ def play(
     seconds = checks.real("seconds", seconds, at_least=_SHORTEST)
     tempo = checks.real("tempo", tempo, above=0)
     transpose = checks.integer("transpose", transpose, at_least=-127, at_most=127)
+    return _play(notes, program, seconds, tempo, transpose)
+
+
+def _play(
+    notes: Sequence[Note], program: int, seconds: float, tempo: float, transpose: int
+) -> np.ndarray:
+    """Play notes, the arguments checked."""
     samples = round(seconds * SAMPLE_RATE)
     font = _soundfont()
     played = np.zeros(samples, dtype=np.float32)
@@ -283,31 +293,41 @@ def mix(
         The sources, both of shape (samples,).
     gain : float
         How many decibels the soprano is louder than the accompaniment (or softer),
-        at most 100, measured by the root mean square over the whole length.
+        at most 100, measured by the root mean square over the whole length. The
+        powers of both add up to the same with any gain, so that the mixture is about
+        as loud.
 
     Returns
     -------
     numpy.ndarray
         Shape (2, samples), float32; the sum over the first axis is the mixture. A
-        silent source stays silent.
+        silent source stays silent, and the other has the level that it would have
+        beside one that sounds. Where the mixture or a source would peak above 0.98,
+        both are turned down alike until they do not.
 
     Raises
     ------
     TypeError, ValueError
-        If the lengths differ, or `gain` is of the wrong kind or out of range.
+        If the lengths differ, a sample is not a finite number, or `gain` is of the
+        wrong kind or out of range.
     """
-    if soprano.shape != accompaniment.shape or soprano.ndim != 1:
+    ratio = 10 ** (_gain(gain) / 10)  # of the powers
+    if soprano.shape != accompaniment.shape or soprano.ndim != 1 or not soprano.size:
         raise ValueError(
             "soprano and accompaniment must have the same shape (samples,), "
             f"got {soprano.shape} and {accompaniment.shape}"
         )
     sources = np.stack([soprano, accompaniment]).astype(np.float64)
+    if not np.isfinite(sources).all():
+        raise ValueError("soprano and accompaniment must hold finite numbers only")
     rms = np.sqrt((sources**2).mean(axis=1, keepdims=True))  # (2, 1)
-    # Half of the gain to each, so that the mixture is about as loud with any.
-    half = 10 ** (_gain(gain) / 40)
-    levels = _LEVEL * np.array([[half], [1 / half]])
+    levels = _LEVEL * np.sqrt(np.array([[ratio], [1]]) * (2 / (1 + ratio)))
     scale = np.divide(levels, rms, out=np.zeros_like(rms), where=rms > 0)
-    return (scale * sources).astype(np.float32)
+    sources *= scale
+    peak = max(np.abs(sources).max(), np.abs(sources.sum(axis=0)).max())
+    if peak > _PEAK:
+        sources *= _PEAK / peak
+    return sources.astype(np.float32)
 
 
 def cache_folder() -> Path:
@@ -343,12 +363,11 @@ def _soundfont() -> SoundFont:
     return SoundFont(packages.soundfont())
 
 
-@lru_cache(maxsize=1)
-def _split_tunes() -> tuple[list[list[tuple[int, Chorale]]], ...]:
-    """Return the tunes of training, validation and test, each with its number."""
+def _split_tunes() -> tuple[list[list[tuple[int, str]]], ...]:
+    """Return the tunes of training, validation and test: their number, each name."""
     tunes = [
-        [(number, chorale) for chorale in tune]
-        for number, tune in enumerate(group_by_tune(read_all()))
+        [(number, name) for name in names]
+        for number, names in enumerate(recorded.load("tunes")["tunes"])
     ]
     order = np.random.default_rng(0).permutation(len(tunes))
     eighth = len(tunes) // 8
@@ -357,7 +376,7 @@ def _split_tunes() -> tuple[list[list[tuple[int, Chorale]]], ...]:
 
 
 def _play_split(
-    tunes: list[list[tuple[int, Chorale]]], count: int, settings: _Settings
+    tunes: list[list[tuple[int, str]]], count: int, settings: _Settings
 ) -> Split:
     """Choose and play the pieces of one split."""
     available = sum(map(len, tunes))
@@ -369,24 +388,18 @@ def _play_split(
     rounds = range(max(map(len, tunes)))
     chosen = [tune[i] for i in rounds for tune in tunes if i < len(tune)][:count]
 
-    def played(notes: Sequence[Note], instrument: str | int) -> np.ndarray:
-        return play(
-            notes,
-            instrument,
-            seconds=settings.seconds,
-            tempo=settings.tempo,
-            transpose=settings.transpose,
-        )
-
+    how = (settings.seconds, settings.tempo, settings.transpose)
+    chorales = [read_chorale(name) for _, name in chosen]
     sources = []
-    for _, (_, _, (soprano, *others)) in chosen:
+    for chorale in chorales:
+        soprano, *others = chorale.parts
         rest = [note for part in others for note in part]
-        top = played(soprano, settings.soprano)
-        bottom = played(rest, settings.accompaniment)
+        top = _play(soprano, settings.soprano, *how)
+        bottom = _play(rest, settings.accompaniment, *how)
         sources.append(mix(top, bottom, settings.gain))
     return Split(
-        names=tuple(chorale.name for _, chorale in chosen),
-        titles=tuple(chorale.title for _, chorale in chosen),
+        names=tuple(chorale.name for chorale in chorales),
+        titles=tuple(chorale.title for chorale in chorales),
         tunes=tuple(number for number, _ in chosen),
         sources=np.stack(sources),
     )
@@ -394,12 +407,17 @@ def _play_split(
 
 def _key(settings: _Settings) -> str:
     """Return a name for what these settings, versions and lines of code give."""
-    folder = Path(__file__).parent
-    code = [
-        hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("scores.py", "soundfont.py", "chorales.py")
+    package = files("descent")
+    read = [
+        hashlib.sha256((package / name).read_bytes()).hexdigest()
+        for name in (
+            "music/scores.py",
+            "music/soundfont.py",
+            "music/chorales.py",
+            "recorded/tunes.json",
+        )
     ]
-    depends = [code, packages.NEEDED, np.__version__, asdict(settings)]
+    depends = [read, packages.NEEDED, np.__version__, asdict(settings)]
     return hashlib.sha256(json.dumps(depends, default=int).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Data that comes inside other packages: found without importing them, or refused.
+"""Data that comes inside other packages: located without importing them, or refused.
 
 The scores lie in music21, the SoundFont in pretty_midi. Another version of either
 may hold other music or other sound, and give other numbers than the text speaks of;
@@ -38,14 +38,14 @@ def require(name: str) -> None:
     needed = NEEDED[name]
     remedy = f"pip install {name}=={needed}"
     try:
-        found = version(name)
+        installed = version(name)
     except PackageNotFoundError:
         raise ModuleNotFoundError(
             f"the chorales need {name} {needed}, which is not installed: {remedy}"
         ) from None
-    if found != needed:
+    if installed != needed:
         raise ImportError(
-            f"the chorales need {name} {needed}, and {found} is installed: {remedy}"
+            f"the chorales need {name} {needed}, and {installed} is installed: {remedy}"
         )
 
 
@@ -93,11 +93,11 @@ def soundfont() -> Path:
         raise FileNotFoundError(
             f"the chorales need the SoundFont of pretty_midi, and there is no {path}"
         )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != _SOUNDFONT:
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    if checksum != _SOUNDFONT:
         raise ValueError(
             f"{path} must have the SHA-256 sum {_SOUNDFONT[:12]}..., "
-            f"got {found[:12]}...: install pretty_midi anew"
+            f"got {checksum[:12]}...: install pretty_midi anew"
         )
     return path
 

@@ -152,8 +152,8 @@ def oracle_masks(sources: Tensor) -> Tensor:
 
     The phase-sensitive mask ``|S| cos(angle between S and X) / |X|``, cut off at 0
     and 1: of all such masks the one whose masked mixture is nearest to the source
-    in every frame and bin (Erdogan et al. 2015). No network of masks can be expected
-    to do better.
+    in every frame and bin by itself (Erdogan et al. 2015). After overlap-add, and by
+    another measure than the distance in each bin, other masks may do better.
 
     Parameters
     ----------

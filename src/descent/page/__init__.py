@@ -7,6 +7,8 @@ root of the package, and from ``music``:
     One style for every figure, and the colors with their partners for dark pages.
 ``animation``
     One way to make a figure move.
+``table``
+    Tables to sort and filter.
 ``audio``
     Players with a picture of what they play.
 ``explorable``

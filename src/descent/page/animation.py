@@ -47,7 +47,7 @@ _BINS = 1 << (3 * _BITS)
 _SAMPLES = 9
 
 # How many colors are taken for being common, and for being unlike all others.
-_COMMON, _UNLIKE = 16, 8
+_COMMON, _DISTINCT = 16, 8
 
 # Index 0 of the palette means "as in the frame before".
 _UNCHANGED = 0
@@ -270,13 +270,13 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
     known: dict[int, int] = {}
     for change in changes:
         outside = ~kept.flat[change.where]
-        found, which = np.unique(change.pixels[outside], return_inverse=True)
-        new = [color for color in found.tolist() if color not in known]
+        colors, which = np.unique(change.pixels[outside], return_inverse=True)
+        new = [color for color in colors.tolist() if color not in known]
         if new:
-            given = np.array(new, dtype="<u4").view(np.uint8).reshape(-1, 4)
-            given[:, :3] = exchange(given[:, :3])
-            known.update(zip(new, given.view("<u4")[:, 0].tolist(), strict=True))
-        taken = np.array([known[color] for color in found.tolist()], dtype=np.uint32)
+            rgba = np.array(new, dtype="<u4").view(np.uint8).reshape(-1, 4)
+            rgba[:, :3] = exchange(rgba[:, :3])
+            known.update(zip(new, rgba.view("<u4")[:, 0].tolist(), strict=True))
+        taken = np.array([known[color] for color in colors.tolist()], dtype=np.uint32)
         change.pixels[outside] = taken[which]
     used = np.unique(np.concatenate([np.unique(change.pixels) for change in changes]))
     size = min(max(len(used), 32), 255)
@@ -290,7 +290,7 @@ _Box = tuple[int, int, int, int]
 def _maps(figure: Figure) -> list[_Box]:
     """Return where in a figure there are color maps, and their color bars."""
     height = figure.bbox.height
-    found = []
+    boxes: list[_Box] = []
     for ax in figure.axes:
         shown = [*ax.images, *ax.collections]
         if any(
@@ -299,7 +299,7 @@ def _maps(figure: Figure) -> list[_Box]:
             for artist in shown
         ):
             box = ax.get_window_extent()
-            found.append(
+            boxes.append(
                 (
                     max(round(box.x0), 0),
                     max(round(height - box.y1), 0),
@@ -307,7 +307,7 @@ def _maps(figure: Figure) -> list[_Box]:
                     round(height - box.y0),
                 )
             )
-    return found
+    return boxes
 
 
 def _comment(still_at: int, maps: Sequence[_Box]) -> str:
@@ -369,8 +369,8 @@ def _develop(
 
 def _moving(figure: Figure) -> list[Artist]:
     """Return the animated artists in the order in which they are to be drawn."""
-    found = figure.findobj(lambda artist: artist.get_animated())
-    return sorted(found, key=lambda artist: artist.get_zorder())
+    moving = figure.findobj(lambda artist: artist.get_animated())
+    return sorted(moving, key=lambda artist: artist.get_zorder())
 
 
 class _Stage:
@@ -449,7 +449,7 @@ class _Palette:
         colors = _colors(used[:_COMMON])
         others = used[_COMMON:]
         if len(others):
-            colors = np.concatenate([colors, _unlike(colors, _colors(others))])
+            colors = np.concatenate([colors, _farthest_from(colors, _colors(others))])
             often = np.ceil(np.sqrt(counts[others])).astype(int)
             strip = Image.fromarray(np.repeat(_colors(others), often, axis=0)[None])
             cut = strip.quantize(
@@ -481,14 +481,14 @@ class _Palette:
         return table
 
 
-def _unlike(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def _farthest_from(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Return those of `colors` that are furthest from all taken, one by one."""
     candidates = colors.astype(np.float32)
     nearest = np.full(len(candidates), np.inf, dtype=np.float32)
     for color in taken.astype(np.float32):
         np.minimum(nearest, ((candidates - color) ** 2).sum(axis=1), out=nearest)
     chosen = []
-    for _ in range(min(_UNLIKE, len(colors))):
+    for _ in range(min(_DISTINCT, len(colors))):
         chosen.append(int(nearest.argmax()))
         distance = ((candidates - candidates[chosen[-1]]) ** 2).sum(axis=1)
         np.minimum(nearest, distance, out=nearest)

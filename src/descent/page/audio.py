@@ -94,10 +94,10 @@ class Players:
         if not sounds:
             raise ValueError("sounds must hold at least one waveform, got none")
         waves = {}
-        for name, given in sounds.items():
-            if isinstance(given, torch.Tensor):
-                given = given.detach().cpu().numpy()
-            sound = np.asarray(given, np.float32)
+        for name, waveform in sounds.items():
+            if isinstance(waveform, torch.Tensor):
+                waveform = waveform.detach().cpu().numpy()
+            sound = np.asarray(waveform, np.float32)
             if sound.ndim != 1 or sound.size <= N_FFT // 2:
                 raise ValueError(
                     f"sounds[{name!r}] must have shape (samples,) with more than "
@@ -108,7 +108,10 @@ class Players:
             waves[name] = sound
         peak = max(float(np.abs(sound).max()) for sound in waves.values())
         factor = 0.98 / peak if peak > 0 else 1.0
-        self.sounds = {name: factor * sound for name, sound in waves.items()}
+        self.sounds = {
+            name: (factor * sound.astype(float)).astype(np.float32)
+            for name, sound in waves.items()
+        }
         self.sample_rate = checks.integer("sample_rate", sample_rate, at_least=1)
 
     def __repr__(self) -> str:

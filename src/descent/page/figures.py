@@ -103,25 +103,25 @@ def on_dark(colors: np.ndarray) -> np.ndarray:
     numpy.ndarray
         The same for a dark page.
     """
-    given = np.asarray(colors, dtype=float)
+    shown = np.asarray(colors, dtype=float)
     light, dark = (
         np.array([[int(name[i : i + 2], 16) for i in (1, 3, 5)] for name in names])
         for names in (DARK, DARK.values())
     )
-    best = np.full(len(given), np.inf)
-    found = np.empty_like(given)
+    best = np.full(len(shown), np.inf)
+    exchanged = np.empty_like(shown)
     for i in range(len(light)):
         for j in range(i):
             along = light[j] - light[i]
-            share = np.clip((given - light[i]) @ along / (along @ along), 0, 1)[:, None]
-            distance = np.abs(light[i] + share * along - given).sum(axis=1)
+            share = np.clip((shown - light[i]) @ along / (along @ along), 0, 1)[:, None]
+            distance = np.abs(light[i] + share * along - shown).sum(axis=1)
             # A blend with the ground (the first) is far likelier than one of two
             # colors, which only lie beside each other where lines cross.
             distance += 0 if j == 0 else 12
             better = distance < best
             best[better] = distance[better]
-            found[better] = (dark[i] + share * (dark[j] - dark[i]))[better]
-    return np.rint(found).astype(np.uint8)
+            exchanged[better] = (dark[i] + share * (dark[j] - dark[i]))[better]
+    return np.rint(exchanged).astype(np.uint8)
 
 
 # (The names of the settings are matplotlib's, and typed there one by one.)

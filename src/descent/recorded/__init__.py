@@ -1,9 +1,10 @@
 """Measurements that a build does not repeat, each with how it was made.
 
-A file here is written by a program of the repository. It holds the command that
-made it, the versions and the machine, and the numbers.
+A measurement is written by a program of the repository: the file holds the command that
+made it, the versions and the machine, and the numbers. A survey was read by eye: the
+file holds how, and where each row was read.
 
-Belongs to :doc:`/experiment` and :doc:`/recipes`.
+Belongs to :doc:`/experiment`, :doc:`/published` and :doc:`/recipes`.
 """
 
 import json
@@ -25,7 +26,7 @@ def load(name: str) -> dict[str, Any]:
     -------
     dict
         The measurement, with the keys ``command``, ``machine`` and ``versions``
-        besides its own.
+        besides its own; or the survey, with the keys ``how`` and ``read``.
 
     Raises
     ------
@@ -40,5 +41,7 @@ def load(name: str) -> dict[str, Any]:
     )
     if name not in known:
         raise ValueError(f"name must be one of {known}, got {name!r}")
-    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text("utf8"))
-    return found
+    measurement: dict[str, Any] = json.loads(
+        (folder / f"{name}.json").read_text("utf8")
+    )
+    return measurement

@@ -15,6 +15,7 @@ from descent.music import chorales as module
 from descent.music import packages
 from descent.music.chorales import SAMPLE_RATE, cache_folder, load_chorales, mix, play
 from descent.music.scores import Note
+from descent.page.audio import wav
 
 ROOT = Path(__file__).parents[3]
 SMALL = {"pieces": (2, 1, 1), "seconds": 2.0}
@@ -111,6 +112,40 @@ def test_gain_is_in_decibels(gain):
     two = play(MELODY, "piano", seconds=1.0)
     energy = (mix(one, two, gain).astype(float) ** 2).sum(axis=1)
     assert 10 * np.log10(energy[0] / energy[1]) == pytest.approx(gain, abs=1e-3)
+
+
+@pytest.mark.parametrize("gain", [-100.0, -40.0, -10.0, 10.0, 40.0, 100.0])
+def test_mixtures_are_as_loud_with_any_gain_and_never_leave_full_scale(chorales, gain):
+    loudness = []
+    for sources in np.concatenate([split.sources for split in chorales]):
+        mixed = mix(*sources, gain)
+        power = (mixed.astype(float) ** 2).sum(axis=1)
+        assert 10 * np.log10(power[0] / power[1]) == pytest.approx(gain, abs=1e-3)
+        mixture = mixed.sum(axis=0)
+        assert max(np.abs(mixture).max(), np.abs(mixed).max()) <= 1
+        wav(mixture, SAMPLE_RATE)
+        loudness.append(10 * np.log10((mixture**2).mean() / (2 * 0.1**2)))
+    assert np.abs(loudness).max() < 1.6  # the few that are turned down
+    assert np.median(np.abs(loudness)) < 0.1
+
+
+def test_opposed_and_pointed_sources_stay_within_full_scale():
+    click = np.zeros(SAMPLE_RATE)
+    click[9] = 1.0
+    for one, two in ((click, click), (click, -click), (click, np.ones(SAMPLE_RATE))):
+        sources = mix(one, two, gain=3.0)
+        power = (sources.astype(float) ** 2).sum(axis=1)
+        assert 10 * np.log10(power[0] / power[1]) == pytest.approx(3, abs=1e-3)
+        assert np.abs(sources).max() <= 1
+        assert np.abs(sources.sum(axis=0)).max() <= 1
+
+
+def test_what_is_no_sound_is_not_mixed():
+    for sample in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="must hold finite numbers only"):
+            mix(np.ones(9), np.full(9, sample))
+    with pytest.raises(ValueError, match="must have the same shape"):
+        mix(np.ones(0), np.ones(0))
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,23 @@
-"""Scores: read as music21 reads them; damage is told; one tune is one tune."""
+"""Scores: what stands in them is read, whole, with its title; damage is told."""
 
-import difflib
-import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from fractions import Fraction
+from xml.etree import ElementTree
 
 import pytest
+from music21.corpus.chorales import ChoraleListRKBWV
 
+from descent import recorded
 from descent.music import packages
-from descent.music.scores import (
-    PARTS,
-    CorruptScore,
-    group_by_tune,
-    read_all,
-    read_chorale,
-)
+from descent.music.scores import PARTS, UnsuitableScore, read_chorale
+
+TITLES = {f"bwv{number}": row for number, row in ChoraleListRKBWV().byBWV.items()}
+EVERY = [name for tune in recorded.load("tunes")["tunes"] for name in tune]
 
 CONTAINER = (
     '<container><rootfiles><rootfile full-path="score.xml"/></rootfiles></container>'
@@ -22,6 +25,13 @@ CONTAINER = (
 QUARTER = (
     "<note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note>"
 )
+
+
+@pytest.fixture
+def corpus(monkeypatch, tmp_path):
+    """A folder in the place of music21's scores."""
+    monkeypatch.setattr(packages, "corpus", lambda: tmp_path)
+    return tmp_path
 
 
 def write(path, *measures, parts=PARTS, container=CONTAINER):
@@ -40,11 +50,11 @@ def write(path, *measures, parts=PARTS, container=CONTAINER):
         archive.writestr("score.xml", score)
 
 
-def test_ties_chords_rests_grace_notes_and_a_second_voice(tmp_path):
+def test_ties_chords_rests_grace_notes_and_a_second_voice(corpus):
     note = "<note>{}<pitch><step>{}</step>{}<octave>4</octave></pitch>{}</note>"
     two = "<duration>2</duration>"
     write(
-        tmp_path / "a.mxl",
+        corpus / "a.mxl",
         note.format("", "A", "", two + '<tie type="start"/>'),
         note.format("", "A", "", two + '<tie type="stop"/>'),
         "<note><rest/><duration>1</duration></note>",
@@ -56,121 +66,155 @@ def test_ties_chords_rests_grace_notes_and_a_second_voice(tmp_path):
         "<forward><duration>3</duration></forward>",
         note.format("", "C", "", two),
     )
-    soprano = read_chorale(tmp_path / "a.mxl").parts[0]
-    assert soprano == (
+    soprano = read_chorale("a").parts[0]
+    assert sorted(soprano) == [
         (0, 2, 69),
-        (Fraction(5, 2), 1, 66),
-        (Fraction(5, 2), 1, 61),
         (Fraction(5, 2), 1, 60),
+        (Fraction(5, 2), 1, 61),
+        (Fraction(5, 2), 1, 66),
         (5, 1, 60),
-    )
-
-
-@pytest.mark.filterwarnings("ignore")  # music21's own
-@pytest.mark.parametrize("name", ["bwv66.6", "bwv227.7", "bwv269"])
-def test_notes_are_those_that_music21_reads(name):
-    from music21 import converter
-
-    score = converter.parse(packages.corpus() / f"{name}.mxl", forceSource=True)
-    expected = [
-        sorted((note.offset, note.quarterLength, note.pitch.midi) for note in part)
-        for part in (part.flatten().stripTies().notes for part in score.parts)
     ]
-    parts = read_chorale(packages.corpus() / f"{name}.mxl").parts
-    assert [sorted(part) for part in parts] == expected
 
 
-def damaged(path, how):
-    """Write a file that is no score, in one of many ways."""
-    write(path, QUARTER)
-    if how == "empty":
+# --- Against a second reader, which knows what Bach's chorales need and no more
+
+
+def plainly_read(name):
+    """Return the notes of a score's parts as its elements say, ties joined."""
+    with zipfile.ZipFile(packages.corpus() / f"{name}.mxl") as archive:
+        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+        inside = next(e for e in container.iter() if e.tag.endswith("rootfile"))
+        score = ElementTree.fromstring(archive.read(inside.attrib["full-path"]))
+    return tuple(plain_notes(part) for part in score.findall("part"))
+
+
+def plain_notes(part):
+    notes, divisions, time = [], 1, Fraction(0)
+    for element in part.iterfind("measure/*"):
+        divisions = int(element.findtext("divisions") or divisions)
+        if element.tag not in ("note", "backup", "forward"):
+            continue
+        if element.find("grace") is not None:
+            continue
+        assert element.find("chord") is None
+        duration = Fraction(element.findtext("duration")) / divisions
+        onset = time
+        time += -duration if element.tag == "backup" else duration
+        if (pitch := element.find("pitch")) is None:
+            continue
+        number = (
+            12 * (int(pitch.findtext("octave")) + 1)
+            + {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[
+                pitch.findtext("step")
+            ]
+            + int(pitch.findtext("alter") or 0)
+        )
+        ends_a_tie = any(tie.get("type") == "stop" for tie in element.iterfind("tie"))
+        if ends_a_tie and notes and notes[-1][2] == number:
+            onset, before, _ = notes.pop()
+            duration += before
+        notes.append((onset, duration, number))
+    return tuple(notes)
+
+
+def test_notes_are_those_of_the_score():
+    for name in EVERY[::40]:
+        assert read_chorale(name).parts == plainly_read(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVERY)
+def test_notes_of_every_chorale_are_those_of_the_score(name):
+    chorale = read_chorale(name)
+    assert chorale.parts == plainly_read(name)
+    for part in chorale.parts:
+        assert part
+        assert all(35 <= note.pitch <= 85 and note.duration > 0 for note in part)
+
+
+# --- Titles
+
+
+def test_every_piece_has_the_title_that_the_librarys_table_gives_it(chorales):
+    for split in chorales:
+        for name, title in zip(split.names, split.titles, strict=True):
+            assert title == (TITLES[name]["title"] if name in TITLES else "")
+    assert sum(name in TITLES for name in EVERY) == 334
+
+
+def test_the_tables_first_line_counts_too():
+    assert next(iter(TITLES)) == "bwv269"
+    assert read_chorale("bwv269").title == "Aus meines Herzens Grunde"
+
+
+# --- What cannot be read
+
+
+def damage(path, how):
+    """Spoil a real score in one of many ways."""
+    whole = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "empty":
         path.write_bytes(b"")
     elif how == "cut off":
-        path.write_bytes(path.read_bytes()[:-40])
+        path.write_bytes(whole[:-40])
     elif how == "a bit flipped":
-        data = bytearray(path.read_bytes())
-        data[data.index(b"<pitch>") + 1] ^= 4
-        path.write_bytes(data)
+        spoiled = bytearray(whole)
+        spoiled[len(whole) // 2] ^= 4
+        path.write_bytes(spoiled)
     elif how == "no container":
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("score.xml", "<score-partwise/>")
-    elif how == "nothing named":
-        write(path, QUARTER, container="<container/>")
+            archive.writestr("score.txt", "notes")
     elif how == "not XML":
         write(path, "<note>")
-    else:
-        write(path, QUARTER.replace("<step>C</step>", how))
+    elif how == "no such step":
+        write(path, QUARTER.replace("<step>C</step>", "<step>H</step>"))
 
 
-DAMAGES = ["empty", "cut off", "a bit flipped", "no container", "nothing named"]
-DAMAGES += ["not XML", "<step>H</step>", "<step/>", ""]
+@pytest.mark.parametrize(
+    "how",
+    [
+        "missing",
+        "empty",
+        "cut off",
+        "a bit flipped",
+        "no container",
+        "not XML",
+        "no such step",
+    ],
+)
+def test_a_damaged_score_is_named(monkeypatch, tmp_path, how):
+    shutil.copy(packages.corpus() / "bwv269.mxl", tmp_path)
+    monkeypatch.setattr(packages, "corpus", lambda: tmp_path)
+    assert len(read_chorale("bwv269").parts) == 4
+    damage(tmp_path / "bwv269.mxl", how)
+    with pytest.raises(UnsuitableScore, match=r"^bwv269\.mxl cannot be read: \w+"):
+        read_chorale("bwv269")
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-def test_a_damaged_score_is_named_and_the_others_are_read(tmp_path, how):
-    write(tmp_path / "bwv1.mxl", QUARTER)
-    damaged(tmp_path / "bwv2.mxl", how)
-    write(tmp_path / "bwv3.mxl", QUARTER)
-    with pytest.raises(CorruptScore, match=r"bwv2\.mxl cannot be read"):
-        read_chorale(tmp_path / "bwv2.mxl")
-    with pytest.warns(UserWarning, match=r"left out a score: bwv2\.mxl"):
-        found = read_all(tmp_path)
-    assert [chorale.name for chorale in found] == ["bwv1", "bwv3"]
+def test_a_score_for_others_is_refused(corpus):
+    write(corpus / "a.mxl", QUARTER, parts=("Violin", *PARTS))
+    with pytest.raises(UnsuitableScore, match=r"the parts .*, got Violin, Soprano"):
+        read_chorale("a")
 
 
-def test_scores_for_others_are_passed_over(tmp_path):
-    write(tmp_path / "a.mxl", QUARTER, parts=("Violin", *PARTS))
-    write(tmp_path / "b.mxl", parts=PARTS)  # nobody sings
-    assert read_all(tmp_path) == []
-    with pytest.raises(CorruptScore, match="got Violin, Soprano"):
-        read_chorale(tmp_path / "a.mxl")
-
-
-@pytest.fixture(scope="module")
-def everything():
-    return read_all()
-
-
-@pytest.fixture(scope="module")
-def tunes(everything):
-    return group_by_tune(everything)
-
-
-def test_there_is_music_enough(everything):
-    assert len(everything) >= 300
-    assert sum(chorale.title != "" for chorale in everything) >= 300
-    for chorale in everything:
-        for part in chorale.parts:
-            assert all(35 <= note.pitch <= 85 and note.duration > 0 for note in part)
-
-
-def test_the_same_tune_is_found_in_another_key_and_under_another_title(
-    everything, tunes
-):
-    by_name = {chorale.name: chorale for chorale in everything}
-    names = [{c.name for c in tune} for tune in tunes]
-
-    def same(*pieces):
-        return any(tune.issuperset(pieces) for tune in names)
-
-    # "O Haupt voll Blut und Wunden", "Herzlich tut mich verlangen", "Befiehl du".
-    assert same("bwv244.54", "bwv153.5", "bwv270", "bwv135.6")
-    assert len({by_name[n].title for n in ("bwv244.54", "bwv153.5", "bwv270")}) == 3
-    assert same("bwv227.7", "bwv358")  # "Jesu, meine Freude"
-    assert not same("bwv227.7", "bwv244.54")
-
-
-def test_tunes_apart_neither_share_a_title_nor_sound_alike(everything, tunes):
-    assert sum(map(len, tunes)) == len(everything)
-    assert 150 <= len(tunes) <= 250
-    titles = [{c.title for c in tune if c.title} for tune in tunes]
-    for one, two in itertools.combinations(titles, 2):
-        assert not one & two
-    # Another measure than the one that grouped them: all notes of the first line
-    # and a half, compared by the longest runs that they share.
-    steps = [
-        [after.pitch - before.pitch for before, after in itertools.pairwise(notes[:25])]
-        for notes in (tune[0].parts[0] for tune in tunes)
-    ]
-    for one, two in itertools.combinations(steps, 2):
-        assert difflib.SequenceMatcher(None, one, two, autojunk=False).ratio() < 0.9
+def test_reading_leaves_nothing_in_the_home_folder_and_says_nothing(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o555)
+    code = (
+        "import json; from descent.music.scores import read_chorale\n"
+        "print(json.dumps([len(part) for part in read_chorale('bwv269').parts]))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "HOME": str(home), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    parts = read_chorale("bwv269").parts
+    assert json.loads(process.stdout) == [len(part) for part in parts]
+    assert process.stderr == ""
+    assert list(home.iterdir()) == []

@@ -77,6 +77,7 @@ def test_the_first_frame_never_stays_shorter_than_the_others():
     assert animate(*scene(), 1, duration=60, hold=900).durations == (900,)
 
 
+@pytest.mark.slow
 @given(
     numbers=st.lists(st.integers(0, 3), min_size=1, max_size=8),
     which=st.integers(-100, 99),

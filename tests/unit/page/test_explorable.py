@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from descent.page.explorable import explorable
-from descent.page.explorable.bundle import bundle
-from descent.page.figures import new_figure
+from descent.page.explorable import explorable, take_apart
+from descent.page.explorable.bundle import bundle, explorable_modules, style
+from descent.page.figures import DARK, ORANGE, new_figure
 
 
 def carried(found) -> dict:
@@ -39,6 +39,9 @@ def test_the_still_carries_the_data():
         "nested": {"deep": [1, True, None]},
     }
     assert found._repr_svg_() == found.svg
+    again = take_apart(found.svg)
+    assert vars(again) == vars(found)
+    assert take_apart(found.still) is None
     assert not plt.fignum_exists(figure.number)
 
 
@@ -90,3 +93,17 @@ def test_bad_input_is_named():
         explorable("base", figure)
     with pytest.raises(TypeError, match=re.escape("data['run'][1] must be numbers")):
         explorable("clip", figure, run=[1, object()])
+
+
+def test_every_color_that_modules_and_rules_use_is_one_of_the_figures():
+    sheet = style()
+    light, dark = (
+        dict(re.findall(r"--ex-(\w+): (#\w+);", line))
+        for line in sheet.splitlines()[:2]
+    )
+    assert light["orange"] == ORANGE
+    assert dark == {name: DARK[color] for name, color in light.items()}
+    used = re.findall(
+        r"var\(--ex-(\w+)\)", "".join([sheet, *explorable_modules().values()])
+    )
+    assert set(used) - {"color"} <= set(light)  # (a row of a table sets its own)

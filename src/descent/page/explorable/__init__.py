@@ -31,7 +31,10 @@ from descent.page.explorable.bundle import (
     style,
 )
 
-__all__ = ["Explorable", "explorable"]
+__all__ = ["Explorable", "explorable", "take_apart"]
+
+# Between these, in an SVG, stand an explorable's name and data.
+_NAME, _DATA, _END = '<metadata id="explorable" class="', '">', "</metadata>"
 
 
 class Explorable:
@@ -54,7 +57,7 @@ class Explorable:
         self.data = data
         self.still = picture
         head = picture.index(">", picture.index("<svg")) + 1
-        carried = f'<metadata id="explorable" class="{name}">{data}</metadata>'
+        carried = f"{_NAME}{name}{_DATA}{data}{_END}"
         self.svg = picture[:head] + carried + picture[head:]
 
     def __repr__(self) -> str:
@@ -119,7 +122,7 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     # turns into infinity. Words are matched first, and stay as they are.
     text = re.sub(
         r'"(?:[^"\\]|\\.)*"|Infinity',
-        lambda found: "1e999" if found[0] == "Infinity" else found[0],
+        lambda word: "1e999" if word[0] == "Infinity" else word[0],
         text,
     )
     # These letters are kept from ending the element around them.
@@ -129,6 +132,27 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
     still.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
     plt.close(still)
     return Explorable(name, text, file.getvalue())
+
+
+def take_apart(svg: str) -> Explorable | None:
+    """Return what an SVG carries.
+
+    Parameters
+    ----------
+    svg : str
+        Any SVG.
+
+    Returns
+    -------
+    Explorable or None
+        The one of which it is the ``svg``; None if it is of none.
+    """
+    before, carries, rest = svg.partition(_NAME)
+    if not carries:
+        return None
+    name, _, rest = rest.partition(_DATA)
+    data, _, after = rest.partition(_END)
+    return Explorable(name, data, before + after)
 
 
 def _plain(name: str, value: object) -> Any:

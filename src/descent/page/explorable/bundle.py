@@ -14,11 +14,33 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
 
+from descent.page import figures
+
 __all__ = ["bundle", "explorable_modules", "explorable_names", "style"]
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
+
+# The colors by the names that the style sheet and the modules call them: --ex-ink.
+_COLORS = {
+    "ink": figures.INK,
+    "muted": figures.MUTED,
+    "grid": figures.GRID,
+    "ground": figures.GROUND,
+    "blue": figures.BLUE,
+    "orange": figures.ORANGE,
+    "green": figures.GREEN,
+    "purple": figures.PURPLE,
+    "red": figures.RATES[2],
+    "gold": figures.RATES[5],
+}
+
+# Dark pages of the book, of JupyterLab, and of Colab.
+_DARK_PAGE = (
+    ':is(html[data-theme="dark"], body[data-jp-theme-light="false"], '
+    'html[theme="dark"])'
+)
 
 # The module that brings an explorable to life; it needs no other's name.
 _START = "start"
@@ -34,12 +56,12 @@ def explorable_modules() -> dict[str, str]:
         The sources. Those with a default export are the explorables themselves.
     """
     folder = files("descent.page.explorable")
-    found = {
+    sources = {
         path.name.removesuffix(".js"): path.read_text("utf8")
         for path in folder.iterdir()
         if path.name.endswith(".js")
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(sources.items()))
 
 
 def explorable_names() -> list[str]:
@@ -60,9 +82,18 @@ def style() -> str:
     Returns
     -------
     str
-        The text of the CSS file.
+        The colors of `descent.page.figures`, light and dark, as variables; then the
+        text of the CSS file.
     """
-    return (files("descent.page.explorable") / "explorables.css").read_text("utf8")
+    light, dark = (
+        " ".join(f"--ex-{name}: {color};" for name, color in colors)
+        for colors in (
+            _COLORS.items(),
+            [(name, figures.DARK[color]) for name, color in _COLORS.items()],
+        )
+    )
+    rules = (files("descent.page.explorable") / "explorables.css").read_text("utf8")
+    return f".explorable {{ {light} }}\n{_DARK_PAGE} .explorable {{ {dark} }}\n{rules}"
 
 
 def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> str:

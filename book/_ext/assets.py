@@ -10,9 +10,9 @@ some page can use; and what no page asks for is taken out of the site.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import tinycss2
 from sphinx.application import Sphinx
 from sphinx.builders.html._assets import _JavaScript
 from sphinx.util import logging
+
+import order
 
 logger = logging.getLogger(__name__)
 
@@ -62,12 +64,6 @@ SCRIPTS = (
 )
 SCRIPT = "book.js"
 
-# Sheets that only some pages load: `explorables` says which.
-SOME_PAGES = ("explorables.css",)
-
-# Only pages with an animation need it.
-PLAYER = "player.js"
-
 # Brought along, asked for by no page.
 IDLE = (
     "**/*.map",
@@ -78,7 +74,6 @@ IDLE = (
     "sbt-webpack-macros.html",
     "sphinx-thebe.*",
     "locales/**/*",
-    "file.png",
     "__pycache__/**/*",
 )
 
@@ -96,40 +91,34 @@ def _disconnect(app: Sphinx) -> None:
 def _leave_out(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Leave the unused files out of a page's head; let the scripts wait."""
+    """Leave all styles out of a page's head, and all scripts but one, which waits."""
+    # Jupyter Book puts what lies in _static on every page, whether or not all need it.
+    own = {Path(str(file)).name for file, _ in app.config.html_css_files}
     for file in context["css_files"]:
-        style = Path(str(getattr(file, "filename", file))).name
-        known = any(Path(style).match(Path(other).name) for other in STYLES)
-        if not known and style not in (*UNUSED_FILES, *SOME_PAGES):
-            logger.warning("weight.py does not know the style sheet %s", style)
-    context["css_files"] = [
-        file
-        for file in context["css_files"]
-        if Path(str(getattr(file, "filename", file))).name in SOME_PAGES
-    ]
+        sheet = Path(str(getattr(file, "filename", file))).name
+        known = any(Path(sheet).match(Path(other).name) for other in STYLES)
+        if not known and sheet not in (*UNUSED_FILES, *own):
+            logger.warning("assets.py does not know the style sheet %s", sheet)
+    context["css_files"] = []
 
-    scripts = []
+    own = {f"_static/{file}" for file, _ in app.config.html_js_files}
+    bundled = {f"_static/{script}" for script in SCRIPTS}
+    # The search page's own scripts want these before them, one by one.
+    one_by_one = name == "search"
+    scripts = [] if one_by_one else [_bundle(Path(app.outdir) / "_static")]
     bodies = set()
     for file in context["script_files"]:
-        script = Path(str(getattr(file, "filename", file) or "")).name
+        path = str(getattr(file, "filename", file) or "")
         body = getattr(file, "attributes", {}).get("body")
-        if script in UNUSED_FILES or body in bodies:
-            continue
-        # Jupyter Book puts every script of _static on every page.
-        if script == PLAYER and 'class="film"' not in context.get("body", ""):
-            continue
         if body:
+            if body not in bodies and not body.startswith(UNUSED_SETTINGS):
+                scripts.append(file)
             bodies.add(body)
-            if body.startswith(UNUSED_SETTINGS):
-                continue
-        # The search page's own scripts wait for none, so these must not either.
-        elif name != "search" and isinstance(file, _JavaScript):
-            file = _JavaScript(
-                file.filename,
-                priority=file.priority,
-                **{**file.attributes, "defer": "defer"},
-            )
-        scripts.append(file)
+        elif path in bundled:
+            if one_by_one:
+                scripts.append(file)
+        elif path not in own and Path(path).name not in UNUSED_FILES:
+            scripts.append(file)
     context["script_files"] = scripts
 
 
@@ -141,7 +130,7 @@ def _possible(prelude: str, words: set[str]) -> bool:
     if re.search(r":(is|where|has|host)\b", bare):
         return True
     names = re.findall(r"[.#]((?:[\w-]|\\.)+)", bare)
-    return all(re.sub(r"\\(.)", r"\1", found) in words for found in names)
+    return all(re.sub(r"\\(.)", r"\1", name) in words for name in names)
 
 
 def slim(css: str, words: set[str]) -> str:
@@ -196,37 +185,20 @@ def _split(prelude: str) -> list[str]:
     return [*parts, prelude[start:].strip()]
 
 
-def bundle_scripts(site: Path) -> None:
-    """Let pages load what every page needs as one file.
+@lru_cache(maxsize=1)
+def _bundle(static: Path) -> _JavaScript:
+    """Write what every page needs as one file, and return that file.
 
     Each file costs a phone a way to the server and back.
 
     Parameters
     ----------
-    site : pathlib.Path
-        The folder with the HTML pages.
+    static : pathlib.Path
+        The folder to which Sphinx has copied the scripts, before the first page.
     """
-    static = site / "_static"
     text = "\n;\n".join((static / name).read_text("utf8") for name in SCRIPTS)
     (static / SCRIPT).write_text(text, "utf8")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    tag = f'<script defer src="_static/{SCRIPT}?v={digest}"></script>'
-    every = "|".join(re.escape(name) for name in SCRIPTS)
-    single = re.compile(
-        rf'<script defer(?:="defer")? src="_static/(?:{every})\?[^"]*"></script>'
-    )
-    bundled = re.compile(rf'<script defer src="_static/{SCRIPT}\?v=\w+"></script>')
-    for path in site.glob("*.html"):
-        page = path.read_text("utf8")
-        if len(single.findall(page)) == len(SCRIPTS):
-            first = single.search(page)
-            assert first is not None
-            start, rest = page[: first.start()], page[first.end() :]
-            found = start + tag + single.sub("", rest)
-        else:  # made by an earlier build, or the search page
-            found = bundled.sub(tag, page)
-        if found != page:
-            path.write_text(found, "utf8")
+    return _JavaScript(f"_static/{SCRIPT}", priority=500, defer="defer")
 
 
 def _set_aside(static: Path, kept: Path) -> list[Path]:
@@ -245,20 +217,19 @@ def _set_aside(static: Path, kept: Path) -> list[Path]:
                 old.unlink()
             for path in fresh:
                 path.replace(kept / path.name)
-        found = sorted(kept.glob(pattern))
-        if not found:
+        kept_sheets = sorted(kept.glob(pattern))
+        if not kept_sheets:
             logger.warning("the style sheet %s is missing: run `make clean`", name)
-        sheets += found
+        sheets += kept_sheets
     return sheets
 
 
-def _finish(app: Sphinx, failure: Exception | None) -> None:
+def _write_style(app: Sphinx, failure: Exception | None) -> None:
     """Write the one style sheet; take what nobody asks for out of the site."""
     if failure is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
     static = site / "_static"
-    bundle_scripts(site)
     for pattern in IDLE:
         for path in static.glob(pattern):
             if path.is_file():
@@ -277,6 +248,6 @@ def _finish(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the extensions that Jupyter Book brings along."""
     _disconnect(app)
-    app.connect("html-page-context", _leave_out, priority=900)
-    app.connect("build-finished", _finish, priority=600)
+    app.connect("html-page-context", _leave_out, priority=order.ASSETS)
+    app.connect("build-finished", _write_style, priority=order.UNUSED)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,93 @@
+"""The order of the build's steps, and what each hands to the next.
+
+Sphinx calls what is connected to an event in the order of a number, low numbers
+first, 500 unless said otherwise. The numbers of this book's extensions stand here
+and nowhere else. Steps hand each other nodes of the doctree, settings, and files with
+agreed names. None looks for what another has written into HTML; what works on
+finished pages (`repairs`, `assets`, `site_check`) treats them as any page.
+
+``config-inited``: the settings have been read.
+
+===================  =============  ================================================
+ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`` and,
+                                    to templates, ``site_url``
+(500)                `execution`    hands on the path of the execution cache
+===================  =============  ================================================
+
+``doctree-read``: a chapter has run, or its outputs came from the cache.
+
+===================  =============  ================================================
+PICTURE_CHECK        `picture_check` refuses pictures without words, caption, partner
+EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the image of
+                                    a figure to touch, whose file then is a still
+PICTURES             `pictures`     turns images of cells into nodes ``paired_figure``
+                                    and ``animation``, with images inside
+(500)                Sphinx         collects the images of all nodes to copy them
+===================  =============  ================================================
+
+``doctree-resolved``: references are links; what follows is for one page's HTML.
+
+===================  =============  ================================================
+EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
+TOOLTIPS             `tooltips`     gives links to terms a title
+SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
+PDF_PLACE            `pdf`          ends the landing page with a link or its place
+===================  =============  ================================================
+
+``html-page-context``: a page's template is about to be filled.
+
+===================  =============  ================================================
+(501)                the theme      hands on the list of buttons
+NOTEBOOKS            `notebooks`    adds to the list; writes the chapter's notebook
+ASSETS               `assets`       leaves out all styles, and all scripts but one
+FILES_OF_SOME_PAGES  `explorables`, add theirs to pages with nodes of their kind
+                     `pictures`
+FORMULAS             `mathematics`  hands on ``has_formulas``
+===================  =============  ================================================
+
+``html-collect-pages``: all pages of the book are written, the search's index is not.
+
+===================  =============  ================================================
+SEARCH_TITLES        `search`       titles in the index
+(500)                `site_map`     adds the page 404
+===================  =============  ================================================
+
+``build-finished``: all is written.
+
+===================  =============  ================================================
+EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to life
+CARD                 `card`         draws the preview card
+SITE_MAP             `site_map`     lists the pages
+REPAIRS              `repairs`      puts right what the theme's templates write
+UNUSED               `assets`       writes one style with the rules that pages can use;
+                                    takes away what no page asks for
+TIMES                `execution`    says how long each chapter ran
+SITE_CHECK           `site_check`   the last: what it has seen stays as it was
+===================  =============  ================================================
+"""
+
+ADDRESSES = 400
+
+PICTURE_CHECK = 380
+EXPLORABLE_DATA = 390
+PICTURES = 400
+
+EXERCISE_IDS = 490
+TOOLTIPS = 500
+SOUNDS = 510
+PDF_PLACE = 520
+
+NOTEBOOKS = 502
+ASSETS = 890
+FILES_OF_SOME_PAGES = 900
+FORMULAS = 910
+
+SEARCH_TITLES = 400
+
+EXPLORABLE_BUNDLE = 560
+CARD = 570
+SITE_MAP = 580
+REPAIRS = 590
+UNUSED = 600
+TIMES = 900
+SITE_CHECK = 950

@@ -1,0 +1,34 @@
+"""A directive for the page of versions: what computed the book.
+
+The times of the chapters beside it are MyST-NB's own ``{nb-exec-table}``.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+class Versions(SphinxDirective):
+    """``{versions}`` lists Python and every package that `requirements.txt` pins."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the list."""
+        # (Other versions are another cache, and with it every page is read anew.)
+        pins = (Path(self.env.srcdir).parent / "requirements.txt").read_text("utf8")
+        packages = re.findall(r"^([\w.-]+)==", pins, flags=re.MULTILINE)
+        lines = [f"Python {platform.python_version()}"]
+        lines += [f"{name} {metadata.version(name)}" for name in packages]
+        return [nodes.literal_block(text="\n".join(lines), language="none")]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx."""
+    app.add_directive("versions", Versions)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
