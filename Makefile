@@ -1,5 +1,6 @@
 # make book   sets everything up and builds the book into book/_build/html
-# make test   sets everything up, builds the book and passes the tests
+# make check  sets everything up and passes what takes less than a minute
+# make test   sets everything up, builds the book and passes all tests
 # make help   says what else there is
 
 SHELL := bash
@@ -7,41 +8,77 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# A Python that is named has an environment of its own beside that of the others.
 VENV := .venv
+ifneq ($(PYTHON),)
+  VERSION := $(shell PYTHON='$(PYTHON)' tools/make-venv --version 2>&1)
+  ifneq ($(words $(VERSION)),1)
+    $(error $(VERSION))
+  endif
+  VENV := .venv-$(VERSION)
+endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # So that `jupyter-book` and the kernels it starts are the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# One that is active in the shell is another one, of which IPython would warn.
+unexport VIRTUAL_ENV
+export PYTHON
+export PORT
+
+# Chromium: found, or got from Debian.
+BROWSER = DESCENT_CHROMIUM="$$(python tools/chromium.py --install)"
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*##/\t/' | expand -t 12
 
 .PHONY: book
 book: $(VENV)/.book ## Set everything up and build the book
 	jupyter-book build book
 
-.PHONY: test
-test: $(VENV)/.test book ## Set everything up, build the book, pass the tests
-	ruff format --check
-	ruff check
-	mypy
-	DESCENT_CHROMIUM="$$(tools/find-browser)" pytest -n auto --maxprocesses 4 --dist loadfile
+.PHONY: watch
+watch: $(VENV)/.watch ## Build, serve, and follow every edit, at PORT (8000)
+	python tools/watch
 
 .PHONY: serve
-serve: book ## Build the book and serve it at http://127.0.0.1:8000
-	python -m http.server --bind 127.0.0.1 --directory book/_build/html 8000
+serve: book ## Build the book and serve it to this machine at PORT (8000)
+	python tools/serve
+
+.PHONY: check
+check: $(VENV)/.check ## Formatter, linter, spelling, types, quick tests: a minute
+	ruff format --check
+	ruff check
+	codespell
+	mypy
+	pytest tests/unit tests/tools -m "not slow" -n auto --maxprocesses 4 --dist worksteal
+
+.PHONY: unit
+unit: $(VENV)/.check ## All tests that need no built book
+	pytest tests/unit tests/tools -n auto --maxprocesses 4 --dist worksteal
+
+.PHONY: test
+test: $(VENV)/.test book ## Everything `make check` does, and all tests
+	ruff format --check
+	ruff check
+	codespell
+	mypy
+	$(BROWSER) pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: pdf
-pdf: $(VENV)/.test book ## Print the whole book into book/_build/html/descent.pdf
-	DESCENT_CHROMIUM="$$(tools/find-browser)" python tools/make-pdf
+pdf: $(VENV)/.pdf book ## Print the whole book into book/_build/html/descent.pdf
+	$(BROWSER) python tools/make-pdf
 
 .PHONY: audit
-audit: $(VENV)/.test book ## Measure the site's speed and accessibility (needs npm)
-	DESCENT_CHROMIUM="$$(tools/find-browser)" tools/audit/run $(PAGES)
+audit: book ## Measure speed and accessibility (needs npm); PAGES="index line" for some
+	$(BROWSER) tools/audit/run $(PAGES)
+
+.PHONY: links
+links: $(VENV)/.book ## Ask whether outside links still lead somewhere
+	sphinx-build -q -b linkcheck book book/_build/links/pages
 
 .PHONY: bench
-bench: $(VENV)/.test ## Measure the ratios that benchmarks/README.md reports
+bench: $(VENV)/.check ## Measure the ratios that benchmarks/README.md reports
 	$(PIP) -r benchmarks/requirements.txt
 	python benchmarks/animation.py
 	python benchmarks/clipping.py
@@ -55,19 +92,29 @@ clean: ## Forget the built book and the execution cache
 	rm -rf book/_build
 
 .PHONY: distclean
-distclean: clean ## Forget the environment, too
-	rm -rf $(VENV) src/descent.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+distclean: clean ## Forget all that make made: environments, caches, what npm brought
+	rm -rf .venv .venv-3.* build src/*.egg-info tools/audit/node_modules
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 # What builds the book. The stamps are made last, so an interrupted set-up is
 # taken up again.
 $(VENV)/.book: requirements.txt constraints.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) -r requirements.txt
+	$(PIP) $$(tools/torch-index) -r requirements.txt
 	touch $@
 
-# What the tests need on top: linters, the server that Binder starts, a browser.
-$(VENV)/.test: tests/requirements.txt binder/jupyter.txt constraints.txt $(VENV)/.book
-	$(PIP) -r tests/requirements.txt -r binder/jupyter.txt
-	tools/find-browser --install > /dev/null
+# On top of it: what checks and tests need, the server that Binder starts, ...
+$(VENV)/.check: tests/requirements.txt tools/requirements-pdf.txt $(VENV)/.book
+	$(PIP) -r $<
+	touch $@
+
+$(VENV)/.test: binder/jupyter.txt $(VENV)/.check
+	$(PIP) -c constraints.txt -r $<
+	touch $@
+
+# ... and what `make pdf` and `make watch` need.
+$(VENV)/.pdf $(VENV)/.watch: $(VENV)/.%: tools/requirements-%.txt $(VENV)/.book
+	$(PIP) -r $<
 	touch $@
 
 $(VENV)/bin/python:

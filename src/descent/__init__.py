@@ -11,6 +11,8 @@ modules listed before it:
     The one place where random numbers start.
 ``files``
     Files that are written whole or not at all.
+``extras``
+    What only the wings need: there, or named with the way to get it.
 ``line``, ``loss``, ``surfaces``, ``recurrent``
     Things to learn: a line, its losses, surfaces with a shape, a network with memory.
 ``landscape``

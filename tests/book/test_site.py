@@ -1,6 +1,5 @@
 """The built book: every chapter ran, every number is there, every answer is right."""
 
-import ast
 import json
 import os
 import re
@@ -15,6 +14,8 @@ from bs4 import BeautifulSoup
 from building import BUILD, ROOT
 from PIL import Image
 
+from book import glued, source, table_of_contents, with_cells, with_exercises
+
 sys.path.append(str(ROOT / "book" / "_ext"))
 
 from descent.exercises import verdict
@@ -22,11 +23,10 @@ from descent.exercises.checking import labels
 from repairs import IN_TEMPLATES
 from site_check import gaps
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = ["index", *(e["file"] for part in TOC["parts"] for e in part["chapters"])]
-SOURCES = {page: (ROOT / "book" / f"{page}.md").read_text("utf8") for page in PAGES}
-WITH_CELLS = [page for page in PAGES if "{code-cell}" in SOURCES[page]]
-LESSONS = [page for page in WITH_CELLS if "{exercise}" in SOURCES[page]]
+PAGES = table_of_contents()
+SOURCES = {page: source(page) for page in PAGES}
+WITH_CELLS = with_cells()
+LESSONS = with_exercises()
 
 # Pages whose text is about an error that they show.
 SHOW_A_TRACEBACK = {"health"}
@@ -48,15 +48,6 @@ def executed(page: str) -> dict:
     found = json.loads(path.read_text("utf8"))
     assert found["cells"].pop(0)["id"] == "install"
     return found
-
-
-def glued(page: str) -> dict[str, object]:
-    """Return what a chapter glued."""
-    path = BUILD / "jupyter_execute" / f"{page}.glue.json"
-    if not path.exists():
-        return {}
-    outputs = json.loads(path.read_text("utf8"))
-    return {k: ast.literal_eval(v["data"]["text/plain"]) for k, v in outputs.items()}
 
 
 def test_the_site_has_no_gap(site):

@@ -1,33 +1,104 @@
 """Pages can be used by everybody: by axe's rules, by keyboard, enlarged, unscripted."""
 
 import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from visiting import (
-    DARK,
-    DESKTOP,
-    FIND_OVERFLOW,
-    PHONE,
-    SITE,
-    lessons,
-    listen,
-    pages,
-    table_of_contents,
-)
+from visiting import DARK, DESKTOP, FIND_OVERFLOW, PHONE, Form, listen, pages
+
+from book import SITE, table_of_contents, with_exercises
 
 each_page = pytest.mark.parametrize("name", pages())
 
-RUN_AXE = """async rules => {
-    const options = {resultTypes: ["violations"]};
-    if (rules) options.runOnly = {type: "rule", values: rules};
-    const found = await axe.run(document, options);
+RUN_AXE = """async ([context, rules]) => {
+    const found = await axe.run(context ?? document, {
+        resultTypes: ["violations"], rules});
     return found.violations.flatMap(violation => violation.nodes.slice(0, 3).map(
         node => `${violation.id}: ${node.html.slice(0, 150)} `
             + node.failureSummary.replace(/\\s+/g, " ").slice(0, 200)));
 }"""
+EVERY_RULE_BUT_CONTRAST = {"color-contrast": {"enabled": False}}
+
+# Contrast is a matter of the color, size and weight of letters and of the grounds
+# below them. Pages have thousands of words, but few such ways of writing; of each
+# some words are asked for, which takes a tenth of the time.
+RUN_CONTRAST = """async () => {
+    const ways = new Map();
+    const written = element => ["INPUT", "SELECT", "TEXTAREA"].includes(element.tagName)
+        || [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE
+            && node.textContent.trim());
+    for (const element of document.body.querySelectorAll("*")) {
+        if (!element.getClientRects().length || !written(element)) continue;
+        const style = getComputedStyle(element);
+        const way = [style.color, style.fontSize, style.fontWeight, style.position];
+        if (element.closest("svg")) way.push(style.fill);
+        for (let e = element; e; e = e.parentElement) {
+            const {opacity, backgroundImage, backgroundColor} = getComputedStyle(e);
+            if (opacity !== "1") way.push(opacity);
+            if (backgroundImage !== "none") way.push(backgroundImage);
+            if (backgroundColor === "rgba(0, 0, 0, 0)") continue;
+            way.push(backgroundColor);
+            if (!backgroundColor.startsWith("rgba")) break;
+        }
+        const key = way.join("; ");
+        ways.set(key, [...(ways.get(key) ?? []), element]);
+    }
+    const some = [...ways.values()].flatMap(
+        ([first, ...more]) => [first, ...more.slice(-1)]);
+    const found = await axe.run({include: some}, {
+        resultTypes: ["violations"],
+        runOnly: {type: "rule", values: ["color-contrast"]}});
+    return {ways: ways.size, bad: found.violations.flatMap(violation =>
+        violation.nodes.slice(0, 3).map(node => node.html.slice(0, 150)
+            + node.failureSummary.replace(/\\s+/g, " ").slice(0, 200)))};
+}"""
+
+READ_HEADINGS = """() =>
+    [...document.querySelectorAll("main :is(h1, h2, h3, h4, h5, h6)")]
+    .filter(h => h.getClientRects().length).map(h => Number(h.tagName[1]))"""
+COUNT_HEADLESS_TABLES = """() =>
+    [...document.querySelectorAll("main table:not(.indextable)")]
+    .filter(table => !table.querySelector("th")).length"""
+READ_DESCRIPTIONS = """() => Object.fromEntries(
+    [...document.querySelectorAll("meta[content]")].map(
+        meta => [meta.name || meta.getAttribute("property"), meta.content]))"""
+COUNT_LINKS_OF_HEADINGS = """() => document.querySelectorAll(
+    "h1 a.headerlink, h2 a.headerlink").length"""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What one visit of a page found.
+
+    Attributes
+    ----------
+    violations : dict of str to list of str
+        What axe says, by how the page was looked at.
+    ways : int
+        In how many ways words are written on it, of those whose contrast was asked for.
+    headings : list of int
+        Their levels.
+    headless : int
+        How many tables have no head.
+    overflow : list of str
+        What sticks out when the page is enlarged to 200 %.
+    says : dict of str to str
+        How it describes itself, by the names of its `meta` elements.
+    links_of_headings : int
+    """
+
+    violations: dict[str, list[str]]
+    ways: int
+    headings: list[int]
+    headless: int
+    overflow: list[str]
+    says: dict[str, str]
+    links_of_headings: int
 
 
 @pytest.fixture(scope="module")
@@ -40,73 +111,118 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser):
+def page(browser: Browser) -> Iterator[Page]:
     context = DESKTOP.open(browser, reduced_motion="reduce")
     yield context.new_page()
     context.close()
 
 
+def size(page: Page, form: Form) -> None:
+    page.set_viewport_size({"width": form.width, "height": form.height})
+
+
+@pytest.fixture(scope="module")
+def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
+    """Return a function that visits a page, once."""
+
+    @cache
+    def visit(name: str) -> Audit:
+        size(page, DESKTOP)
+        page.emulate_media(color_scheme="light")
+        page.goto(f"{address}{name}.html")
+        headings = page.evaluate(READ_HEADINGS)
+        # What a window of 1280 pixels shows at 200 % is what one of 640 shows.
+        page.set_viewport_size({"width": 640, "height": 450})
+        overflow = page.evaluate(FIND_OVERFLOW)
+        size(page, DESKTOP)
+        page.evaluate(axe)
+        page.evaluate(
+            "document.querySelectorAll('button.toggle-button-hidden')"
+            ".forEach(button => button.click())"
+        )
+        page.wait_for_timeout(500)  # what opens fades in
+        violations = {
+            "desktop": page.evaluate(RUN_AXE, [None, EVERY_RULE_BUT_CONTRAST])
+        }
+        contrast = {"desktop": page.evaluate(RUN_CONTRAST)}
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        page.wait_for_timeout(300)  # colors fade
+        contrast["dark"] = page.evaluate(RUN_CONTRAST)
+        size(page, PHONE)
+        contrast["phone, dark"] = page.evaluate(RUN_CONTRAST)
+        page.emulate_media(color_scheme="light")
+        page.wait_for_timeout(500)
+        violations["phone"] = page.evaluate(RUN_AXE, [None, EVERY_RULE_BUT_CONTRAST])
+        contrast["phone"] = page.evaluate(RUN_CONTRAST)
+        for form, found in contrast.items():
+            violations.setdefault(form, []).extend(found["bad"])
+        return Audit(
+            violations=violations,
+            ways=min(found["ways"] for found in contrast.values()),
+            headings=headings,
+            headless=page.evaluate(COUNT_HEADLESS_TABLES),
+            overflow=overflow,
+            says=page.evaluate(READ_DESCRIPTIONS),
+            links_of_headings=page.evaluate(COUNT_LINKS_OF_HEADINGS),
+        )
+
+    return visit
+
+
 @each_page
-def test_axe_finds_nothing(page: Page, address: str, axe: str, name: str):
-    found = {}
-    page.set_viewport_size({"width": DESKTOP.width, "height": DESKTOP.height})
+def test_axe_finds_nothing(audit: Callable[[str], Audit], name: str):
+    found = audit(name)
+    assert {form: bad for form, bad in found.violations.items() if bad} == {}
+    # On every page there are at least a title, a text, and a link.
+    assert found.ways >= 5
+
+
+def test_axe_sees_one_pale_word_on_a_page(page: Page, address: str, axe: str):
+    size(page, DESKTOP)
     page.emulate_media(color_scheme="light")
-    page.goto(f"{address}{name}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     page.evaluate(axe)
+    assert page.evaluate(RUN_CONTRAST)["bad"] == []
+    # One word, in the middle of the text.
     page.evaluate(
-        "document.querySelectorAll('button.toggle-button-hidden')"
-        ".forEach(button => button.click())"
+        """() => {
+            const paragraphs = document.querySelectorAll("article p");
+            const word = document.createElement("span");
+            word.textContent = "pale";
+            word.style.color = "#999";
+            paragraphs[Math.floor(paragraphs.length / 2)].append(word);
+        }"""
     )
-    page.wait_for_timeout(500)  # what opens fades in
-    found["desktop"] = page.evaluate(RUN_AXE, None)
-    # On the ground of another theme only the contrast is another.
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    page.wait_for_timeout(300)  # colors fade
-    found["dark"] = page.evaluate(RUN_AXE, ["color-contrast"])
-    page.set_viewport_size({"width": PHONE.width, "height": PHONE.height})
-    found["phone, dark"] = page.evaluate(RUN_AXE, ["color-contrast"])
-    page.emulate_media(color_scheme="light")
-    page.wait_for_timeout(500)
-    found["phone"] = page.evaluate(RUN_AXE, None)
-    assert {form: bad for form, bad in found.items() if bad} == {}
+    (bad,) = page.evaluate(RUN_CONTRAST)["bad"]
+    assert "pale" in bad
 
 
 @each_page
-def test_headings_go_down_one_step_at_a_time(page: Page, address: str, name: str):
-    page.goto(f"{address}{name}.html")
-    levels = page.evaluate(
-        "[...document.querySelectorAll('main :is(h1, h2, h3, h4, h5, h6)')]"
-        ".filter(h => h.getClientRects().length).map(h => Number(h.tagName[1]))"
-    )
+def test_headings_go_down_one_step_at_a_time(audit: Callable[[str], Audit], name: str):
+    levels = audit(name).headings
     assert levels.count(1) == 1
     assert levels[0] == 1
     assert all(b <= a + 1 for a, b in pairwise(levels)), levels
 
 
 @each_page
-def test_tables_have_heads(page: Page, address: str, name: str):
-    page.goto(f"{address}{name}.html")
-    bare = page.evaluate(
-        "[...document.querySelectorAll('main table:not(.indextable)')]"
-        ".filter(table => !table.querySelector('th')).length"
-    )
-    assert bare == 0
+def test_tables_have_heads(audit: Callable[[str], Audit], name: str):
+    assert audit(name).headless == 0
 
 
 @each_page
-def test_a_page_at_twice_the_size_loses_nothing(page: Page, address: str, name: str):
-    # What a window of 1280 pixels shows at 200 % is what one of 640 shows.
-    page.set_viewport_size({"width": 640, "height": 450})
-    page.goto(f"{address}{name}.html")
-    assert page.evaluate(FIND_OVERFLOW) == []
+def test_a_page_at_twice_the_size_loses_nothing(
+    audit: Callable[[str], Audit], name: str
+):
+    assert audit(name).overflow == []
 
 
 @pytest.mark.parametrize("form", [DESKTOP, DARK], ids=lambda form: form.name)
 def test_where_the_keyboard_is_can_be_seen(browser: Browser, address: str, form):
     context = form.open(browser)
     page = context.new_page()
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     unseen = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -128,7 +244,7 @@ def test_where_the_keyboard_is_can_be_seen(browser: Browser, address: str, form)
 def test_code_that_scrolls_is_reached_by_keyboard(browser: Browser, address: str):
     context = PHONE.open(browser)
     page = context.new_page()
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     page.wait_for_function("document.readyState === 'complete'")
     unreached = page.evaluate(
         """() => [...document.querySelectorAll("main pre")].filter(pre =>
@@ -166,7 +282,7 @@ def test_search_works_from_a_folder(page: Page):
 
 
 def test_a_term_says_what_it_means(page: Page, address: str):
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     terms = page.locator("main a[href*='glossary.html#term-']").all()
     assert terms
     for term in terms:
@@ -174,24 +290,16 @@ def test_a_term_says_what_it_means(page: Page, address: str):
 
 
 @each_page
-def test_a_page_describes_itself(page: Page, address: str, name: str):
-    page.goto(f"{address}{name}.html")
-
-    def content(selector: str) -> str:
-        return page.locator(selector).get_attribute("content") or ""
-
+def test_a_page_describes_itself(audit: Callable[[str], Audit], name: str):
+    found = audit(name)
     if name == "404":
-        assert content("meta[name=robots]") == "noindex"
+        assert found.says["robots"] == "noindex"
         return
-    text = content("meta[name=description]")
+    text = found.says["description"]
     assert 40 <= len(text) <= 160
-    assert content("meta[property='og:description']") == text
-    assert content("meta[property='og:image']").endswith("_static/card.png")
-    assert page.locator("h1 a.headerlink, h2 a.headerlink").count() or name in {
-        "genindex",
-        "search",
-        "status",
-    }
+    assert found.says["og:description"] == text
+    assert found.says["og:image"].endswith("_static/card.png")
+    assert found.links_of_headings or name in {"genindex", "search", "status"}
 
 
 def test_without_scripts_all_pages_can_be_read(browser: Browser, address: str):

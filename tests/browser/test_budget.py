@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from visiting import PHONE, SITE, pages
+from visiting import PHONE, pages
+
+from book import SITE
 
 each_page = pytest.mark.parametrize("name", pages())
 

@@ -17,8 +17,8 @@ from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
-from visiting import ROOT
 
+from book import ROOT
 from descent import loss, surfaces
 from descent.landscape import axis, loss_grid
 from descent.line import draw_line

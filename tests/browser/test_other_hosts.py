@@ -15,8 +15,8 @@ import pytest
 import yaml
 from planting import PLANTS, UNASKED, UNREACHED, host, planted
 from playwright.sync_api import Browser
-from visiting import ROOT, SITE
 
+from book import ROOT, SITE
 from other_hosts import PERMITS, Reader, needless
 from site_check import add_policy
 

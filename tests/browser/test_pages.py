@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext
-from visiting import DESKTOP, FORMS, SITE, Form, Visit, pages, visit
+from visiting import DESKTOP, FORMS, PHONE, Form, Visit, pages, visit
+
+from book import SITE
 
 Look = Callable[[str, Form], Visit]
 
@@ -73,7 +75,7 @@ def test_figures_lie_on_the_ground_of_the_page(look: Look, name: str, form: Form
             assert image["filter"] == "none", image["file"]
 
 
-@each_form
+@pytest.mark.parametrize("form", [DESKTOP, PHONE], ids=lambda form: form.name)
 @each_page
 def test_nothing_sticks_out(look: Look, name: str, form: Form):
     assert look(name, form).overflow == []

@@ -8,19 +8,11 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from visiting import (
-    DESKTOP,
-    PHONE,
-    SITE,
-    chapters,
-    lessons,
-    listen,
-    repository,
-    source,
-    table_of_contents,
-)
+from visiting import DESKTOP, PHONE, listen
 
-each_chapter = pytest.mark.parametrize("name", chapters())
+from book import SITE, repository, source, table_of_contents, with_cells, with_exercises
+
+each_chapter = pytest.mark.parametrize("name", with_cells())
 
 
 @pytest.fixture
@@ -74,7 +66,7 @@ def test_the_menu_lists_every_page(page: Page, address: str):
     assert [path for path in found if path in expected] == expected
 
 
-@pytest.mark.parametrize("name", lessons())
+@pytest.mark.parametrize("name", with_exercises())
 def test_solutions_open_by_mouse_and_by_keyboard(page: Page, address: str, name: str):
     page.goto(f"{address}{name}.html")
     solutions = page.locator(".solution.dropdown")
@@ -99,7 +91,7 @@ def test_solutions_open_by_mouse_and_by_keyboard(page: Page, address: str, name:
 
 
 def test_a_solution_is_reached_by_tab(page: Page, address: str):
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     # From the link in its title the next stop is the button.
     page.locator(".solution.dropdown .admonition-title a").first.focus()
     page.keyboard.press("Tab")
@@ -120,7 +112,7 @@ def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str)
         f"https://mybinder.org/v2/gh/{owner}/{repo}/{branch}"
         f"?urlpath=lab/tree/book/{name}.md"
     )
-    assert (SITE.parents[1] / f"{name}.md").exists()
+    assert source(name)
 
     colab = menu.get_by_role("link", name="Colab").get_attribute("href")
     assert colab == (
@@ -169,7 +161,7 @@ def test_the_notebook_for_download_reads_and_runs_by_itself(
 
 
 def test_pages_without_cells_offer_no_launch(page: Page, address: str):
-    for name in sorted(set(table_of_contents()) - set(chapters())):
+    for name in sorted(set(table_of_contents()) - set(with_cells())):
         page.goto(f"{address}{name}.html")
         assert page.locator(".dropdown-launch-buttons").count() == 0, name
         assert page.locator(".btn-download-notebook-button").count() == 0, name
@@ -180,7 +172,7 @@ def theme(page: Page) -> str:
 
 
 def test_dark_mode_stays_on_the_next_page(page: Page, address: str):
-    first, second = lessons()[0], table_of_contents()[-1]
+    first, second = with_exercises()[0], table_of_contents()[-1]
     page.goto(f"{address}{first}.html")
     assert theme(page) == "light"
     button = page.locator(".bd-header-article .theme-switch-button")
@@ -199,7 +191,7 @@ def test_dark_mode_stays_on_the_next_page(page: Page, address: str):
 
 
 def test_the_first_tab_reaches_the_skip_link(page: Page, address: str):
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     page.keyboard.press("Tab")
     link = page.locator(":focus")
     expect(link).to_have_text("Skip to main content")
@@ -213,7 +205,7 @@ def test_the_first_tab_reaches_the_skip_link(page: Page, address: str):
 def test_a_phone_reader_opens_the_menu(browser: Browser, address: str):
     context = PHONE.open(browser, has_touch=True)
     page = context.new_page()
-    page.goto(f"{address}{lessons()[0]}.html")
+    page.goto(f"{address}{with_exercises()[0]}.html")
     link = page.locator(".bd-sidebar-primary nav.bd-links a.reference").last
     expect(link).not_to_be_in_viewport()
     page.locator("button.primary-toggle").first.tap()
@@ -226,7 +218,7 @@ def test_a_phone_reader_opens_the_menu(browser: Browser, address: str):
 
 def test_a_page_opens_from_the_disk(page: Page):
     problems = listen(page, "")
-    page.goto((SITE / f"{lessons()[0]}.html").as_uri())
+    page.goto((SITE / f"{with_exercises()[0]}.html").as_uri())
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_function("[...document.images].every(image => image.complete)")
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")

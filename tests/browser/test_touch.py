@@ -10,24 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from visiting import (
-    DESKTOP,
-    FIND_OVERFLOW,
-    PHONE,
-    SITE,
-    Form,
-    chapters,
-    listen,
-    source,
-    table_of_contents,
-)
+from visiting import DESKTOP, FIND_OVERFLOW, PHONE, Form, listen
 
+from book import SITE, glued, source, table_of_contents, with_cells
 from descent.page.explorable.bundle import explorable_names
 
 # Where each stands.
 PAGES = {
     name: page
-    for page in chapters()
+    for page in with_cells()
     for name in re.findall(r'^explorable\(\s*"([a-z-]+)"', source(page), re.MULTILINE)
 }
 
@@ -387,15 +378,13 @@ def test_brute_force_counts_and_both_views_are_one_point(show: Open):
 
 
 def test_the_race_ends_as_in_the_chapter(show: Open):
-    glued = json.loads(
-        (SITE.parent / "jupyter_execute" / "optimizers.glue.json").read_text("utf8")
-    )
+    numbers = glued("optimizers")
     for ground in ("ravine", "line"):
         _, box = show("race", f"?race.ground={ground}&race.t=300")
         text = said(box)
         for name in ("full-batch", "momentum", "Adam"):
             key = f"optimizers_{ground}_{name.replace('-', '_').lower()}_steps"
-            wanted = int(glued[key]["data"]["text/plain"])
+            wanted = numbers[key]
             found = re.search(rf"{name} \((\d+)\)", text)
             assert found, text
             assert int(found[1]) == wanted, key

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from playwright.sync_api import Browser, BrowserContext, Page
 
-ROOT = Path(__file__).parents[2]
-SITE = Path(os.environ.get("DESCENT_SITE", ROOT / "book/_build/html")).resolve()
+from book import SITE
+
 ARTIFACTS = Path(
-    os.environ.get("DESCENT_ARTIFACTS", ROOT / "book/_build/screenshots")
+    os.environ.get("DESCENT_ARTIFACTS", SITE.parent / "screenshots")
 ).resolve()
 
 
@@ -49,41 +48,6 @@ def pages() -> list[str]:
     )
     # Without a site there is one page, on which all tests fail.
     return found or ["index"]
-
-
-def table_of_contents() -> list[str]:
-    """Return the pages of the book in the order in which they are read."""
-    path = SITE.parents[1] / "_toc.yml"  # a link to the one at the top
-    toc = yaml.safe_load(path.read_text("utf8"))
-    found = [toc["root"]]
-    for part in toc.get("parts", [toc]):
-        found += [chapter["file"] for chapter in part["chapters"]]
-    return found
-
-
-def chapters() -> list[str]:
-    """Return the pages of the book that have cells."""
-    return [name for name in table_of_contents() if "\n```{code-cell}" in source(name)]
-
-
-def lessons() -> list[str]:
-    """Return the pages of the book that have exercises."""
-    return [name for name in table_of_contents() if "{exercise}" in source(name)]
-
-
-def source(name: str) -> str:
-    """Return what a page is made from."""
-    return (SITE.parents[1] / f"{name}.md").read_text("utf8")
-
-
-def repository() -> tuple[str, str, str]:
-    """Return the owner, the name and the branch that links are to point at."""
-    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))["repository"]
-    slug = os.environ.get("GITHUB_REPOSITORY") or urlsplit(config["url"]).path.strip(
-        "/"
-    )
-    owner, name = slug.split("/")
-    return owner, name, config["branch"]
 
 
 def listen(page: Page, host: str) -> list[str]:
@@ -224,12 +188,15 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         problems = listen(page, urlsplit(address).netloc)
         page.goto(f"{address}{name}.html", wait_until="load")
         images = page.evaluate(LOAD_IMAGES)
-        overflow = page.evaluate(FIND_OVERFLOW)
+        # A page is as wide in the dark as in the light.
+        measured = form.scheme == "light"
+        overflow = page.evaluate(FIND_OVERFLOW) if measured else []
         screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=screenshot, full_page=True)
-        formulas = page.evaluate(MEASURE_MATH)
-        overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
+        formulas = page.evaluate(MEASURE_MATH) if measured else []
+        if measured:
+            overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
         return Visit(
             problems=problems,
             theme=page.evaluate("document.documentElement.dataset.theme"),

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launching import ROOT, Server, launched
+from launching import Server, launched
+
+from book import ROOT
 
 sys.path.append(str(Path(__file__).parents[1] / "browser"))
 from driving import browser

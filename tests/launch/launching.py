@@ -23,11 +23,6 @@ from typing import Any
 import nbformat
 import requests
 import websocket
-import yaml
-
-# The repository to launch: by default the one that this file lies in.
-ROOT = Path(os.environ.get("DESCENT_ROOT", Path(__file__).parents[2])).resolve()
-SITE = Path(os.environ.get("DESCENT_SITE", ROOT / "book/_build/html")).resolve()
 
 # Run after a chapter's last cell. (Linux counts in kilobytes, macOS in bytes.)
 PEAK = """import resource, sys
@@ -38,19 +33,6 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def chapters(root: Path = ROOT) -> list[str]:
-    """Return the names of all chapters with cells, in the order of the book."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text("utf8"))
-    files = [toc["root"]]
-    for part in toc.get("parts", [toc]):
-        files += [chapter["file"] for chapter in part["chapters"]]
-    return [name for name in files if _has_cells(root / "book" / f"{name}.md")]
-
-
-def _has_cells(path: Path) -> bool:
-    return path.exists() and "\n```{code-cell}" in path.read_text("utf8")
 
 
 def fresh_environment(home: Path) -> dict[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 import jupytext
 import nbformat
 import pytest
-from launching import ROOT, SITE, Cell, Server, chapters, shown
+from launching import Cell, Server, shown
+
+from book import ROOT, SITE, with_cells
 
 BROKEN = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
@@ -49,8 +51,8 @@ def run(server: Server, name: str, runs: Runs) -> list[Cell]:
     return found
 
 
-def test_there_are_chapters():
-    assert "line" in chapters()
+def test_there_are_with_cells():
+    assert "line" in with_cells()
 
 
 def test_markdown_opens_as_a_notebook(server: Server):
@@ -62,13 +64,13 @@ def test_markdown_opens_as_a_notebook(server: Server):
     assert viewers["myst"] == "Jupytext Notebook"
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_chapter_runs(server: Server, name: str, runs: Runs):
     cells = run(server, name, runs)
     assert any(shown(cell.outputs) for cell in cells), "nothing came out of any cell"
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_chapter_shows_what_the_site_shows(server: Server, name: str, runs: Runs):
     path = SITE / "notebooks" / f"{name}.ipynb"
     if not path.exists():
@@ -93,7 +95,7 @@ def test_chapter_shows_what_the_site_shows(server: Server, name: str, runs: Runs
             )
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_chapter_leaves_room_in_the_memory_of_binder(
     server: Server, name: str, runs: Runs
 ):

@@ -109,11 +109,11 @@ JUNK = {
 
 
 @pytest.mark.parametrize("label", labels())
-@pytest.mark.parametrize("junk", JUNK)
-def test_no_check_takes_junk_for_right_or_falls_over(label, junk):
-    found = verdict(label, JUNK[junk])
-    assert not found.right
-    assert found.message
+def test_no_check_takes_junk_for_right_or_falls_over(label):
+    for junk, answer in JUNK.items():
+        found = verdict(label, answer)
+        assert not found.right, junk
+        assert found.message, junk
 
 
 @given(correct=st.floats(-1e6, 1e6), off=st.floats(-1, 1))

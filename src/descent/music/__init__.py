@@ -16,3 +16,7 @@ the root of the package:
 
 Belongs to :doc:`/separation`.
 """
+
+from descent.extras import need
+
+need(__name__, "music21", "platformdirs", "pretty_midi")

@@ -18,3 +18,7 @@ root of the package, and from ``music``:
 
 Belongs to every chapter: :doc:`/index` is the first.
 """
+
+from descent.extras import need
+
+need(__name__, "IPython", "PIL", "gif", "matplotlib")
