@@ -145,6 +145,9 @@ class ChapterClient(NotebookClient):
     ) -> None:
         # Whatever happens is told by this class.
         options.setdefault("shutdown_kernel", "immediate")
+        # Output that is late is waited for: it would be missing on the page.
+        options.setdefault("iopub_timeout", 120)
+        options.setdefault("raise_on_iopub_timeout", True)
         super().__init__(notebook, **options)
         self.log.setLevel("CRITICAL")
         self.name = name
@@ -242,6 +245,11 @@ class ChapterClient(NotebookClient):
         manager = super().create_kernel_manager()
         manager.connection_file = str(self.home / "kernel.json")
         return manager
+
+    async def _async_check_alive(self) -> None:
+        """Look whether the kernel lives, unless it was ended here."""
+        if self.kc is not None:
+            await super()._async_check_alive()
 
     async def _async_cleanup_kernel(self) -> None:
         """End the kernel; remember how it ended by itself."""
