@@ -1,153 +1,233 @@
-"""Where the execution cache lies, when it is stale, and how a failure is told.
+"""Chapters executed while the book is built, and only when something made it necessary.
 
-MyST-NB keys its cache on a chapter's own cells: edit a module that the chapter
-imports, and the page keeps its old numbers. Here the cache lies in a folder named
-after a fingerprint of everything else that a cell's output depends on: the
-package, the pins, the committed data, and the versions that are installed. Another
-fingerprint is another, empty cache; and because the path is a setting on which
-every page depends, Sphinx reads every page again. Editing prose changes neither
-the fingerprint nor the cells, so nothing runs.
+MyST-NB asks in one place for a client that gives a chapter its outputs; ours is put
+there. It takes a kept run if one stands (`kept_runs`), and otherwise runs the cells
+(`kernel_client`) and keeps what came of it, with all that was read (`dependencies`).
+Before anything is read, Sphinx hears which unchanged pages show a run that does not
+stand any more. Editing prose, a comment or a docstring runs nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
-import os
-import platform
 import re
-import shutil
-import sqlite3
-from collections.abc import Iterator
-from importlib import metadata
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import jupytext
-from nbclient.exceptions import CellExecutionError, CellTimeoutError
+import myst_nb.sphinx_
+import nbformat
+from myst_nb.core.execute import NotebookClientBase, create_client
+from myst_nb.ext import execution_tables
+from nbformat import NotebookNode
 from sphinx.application import Sphinx
-from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import SphinxError
 from sphinx.util import logging
 
 import order
+from dependencies import manifest, recorder_settings, versions
+from glued_numbers import faults
+from kept_runs import KeptRuns, Run, cells_digest
+from kernel_client import ChapterClient, ChapterError, kernel_environment
 
 logger = logging.getLogger(__name__)
 
-# How many caches are kept: switching between two branches costs no run.
-KEPT = 3
+FOLDER = ".executed"
+
+# A cell may take its code from another file, which Sphinx does not know of.
+_LOADED = re.compile(r"^:?load:", re.MULTILINE)
 
 
-def fingerprint(root: Path) -> str:
-    """Return a hash of all that a cell's output depends on besides the cell.
+class KeptOrExecuted(NotebookClientBase):
+    """Gives a chapter the outputs of a kept run, or of one that it makes.
 
     Parameters
     ----------
-    root : pathlib.Path
-        The repository.
+    app : sphinx.application.Sphinx
+        The build.
+    *args, **options
+        As MyST-NB gives them.
     """
-    found = hashlib.sha256()
-    for name, content in _ingredients(root):
-        found.update(f"{name}\0{len(content)}\0".encode())
-        found.update(content)
-    return found.hexdigest()[:16]
+
+    def __init__(self, app: Sphinx, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.app = app
+
+    def start_client(self) -> None:
+        """Fill the notebook's cells with outputs."""
+        if self.path is None:
+            raise ChapterError("a chapter must be a file to be executed")
+        name = self.app.env.docname
+        runs: KeptRuns = self.app.kept_runs  # type: ignore[attr-defined]
+        cells = cells_digest(self.notebook)
+        standing = runs.standing(name, cells)
+        if standing is None:
+            why = runs.why_none_stands(name, cells)
+            self.logger.info(f"Executing notebook ({why})")
+            run = self._execute(cells, runs)
+            self.logger.info(f"Executed notebook in {run.seconds:.2f} seconds")
+            key = runs.keep(name, run)
+        else:
+            key, run = standing
+            self._fill(run)
+        shown_runs(self.app.env)[name] = cells, key
+        text = self.path.read_text("utf8")
+        wrong = list(faults(self.notebook, self._file(), text))
+        if wrong:
+            raise ChapterError("\n".join(wrong))
+        self.exec_metadata = {
+            "mtime": run.when,
+            "runtime": run.seconds,
+            "memory": run.memory,
+            "method": self.nb_config.execution_mode,
+            "succeeded": True,
+            "error": None,
+            "traceback": None,
+        }
+
+    def _file(self) -> str:
+        """Return the chapter's file, as seen from the repository."""
+        assert self.path is not None
+        return str(self.path.relative_to(Path(self.app.srcdir).parent))
+
+    def _execute(self, cells: str, runs: KeptRuns) -> Run:
+        """Run the cells; return what came of it."""
+        assert self.path is not None
+        book = Path(self.app.srcdir)
+        # MyST-NB names the line below the one with which a cell begins.
+        lines = [self.cell_line(i) - 1 for i in range(len(self.notebook.cells))]
+        with tempfile.TemporaryDirectory(prefix="descent-run-") as temporary:
+            home = Path(temporary)
+            log = home / "read.jsonl"
+            client = ChapterClient(
+                self.notebook,
+                self._file(),
+                lines,
+                home,
+                timeout=self.nb_config.execution_timeout,
+            )
+            settings = recorder_settings(book.parent, log)
+            when, start = time.time(), time.perf_counter()
+            client.run(
+                cwd=str(self.path.parent), env=kernel_environment(settings, home)
+            )
+            seconds = time.perf_counter() - start
+            code = [c for c in self.notebook.cells if c.cell_type == "code"]
+            return Run(
+                cells=cells,
+                seconds=seconds,
+                memory=client.peak,
+                when=when,
+                language=self.notebook.metadata.get("language_info", {}),
+                outputs=[
+                    {"outputs": c.outputs, "execution_count": c.execution_count}
+                    for c in code
+                ],
+                manifest=manifest(book.parent, log, [c.source for c in code], runs.now),
+            )
+
+    def _fill(self, run: Run) -> None:
+        """Give the cells what they gave when they ran."""
+        code = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+        for cell, kept in zip(code, run.outputs, strict=True):
+            cell.outputs = [nbformat.from_dict(output) for output in kept["outputs"]]
+            cell.execution_count = kept["execution_count"]
+        self.notebook.metadata["language_info"] = nbformat.from_dict(run.language)
 
 
-def _ingredients(root: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents: the package, the pins, the data, the versions."""
-    spec = importlib.util.find_spec("descent")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError(
-            "the package 'descent' is not installed: pip install -r requirements.txt"
-        )
-    package = Path(next(iter(spec.submodule_search_locations)))
-    for path in sorted(package.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield f"package/{path.relative_to(package)}", path.read_bytes()
-    pins = [root / "requirements.txt", root / "constraints.txt"]
-    data = sorted(path for path in root.glob("experiments/**/*") if path.is_file())
-    for path in [*pins, *data]:
-        if path.exists() and "__pycache__" not in path.parts:
-            yield str(path.relative_to(root)), path.read_bytes()
-    yield "python", platform.python_version().encode()
-    for name in re.findall(r"^([\w.-]+)==", pins[0].read_text(), flags=re.MULTILINE):
-        yield name, metadata.version(name).encode()
+def shown_runs(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
+    """Return, for each page that was read, the digest of its cells and its run."""
+    if not hasattr(env, "descent_runs"):
+        env.descent_runs = {}  # type: ignore[attr-defined]
+    return env.descent_runs  # type: ignore[attr-defined]
 
 
-def is_sound(cache: Path) -> bool:
-    """Return whether a cache can be read from end to end.
+def executed_notebook(app: Sphinx, name: str) -> NotebookNode | None:
+    """Return a chapter's notebook with its outputs; nothing for a page without cells.
 
-    An interrupted run can leave a database or a notebook half written, on which
-    every later build would fail.
+    Parameters
+    ----------
+    app : sphinx.application.Sphinx
+        The build, which has read the page.
+    name : str
+        The page.
     """
-    try:
-        with sqlite3.connect(f"file:{cache / 'global.db'}?mode=ro", uri=True) as db:
-            if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-                return False
-            keys = [key for (key,) in db.execute("SELECT hashkey FROM nbcache")]
-        for key in keys:
-            json.loads((cache / "executed" / key / "base.ipynb").read_text("utf8"))
-    except (sqlite3.Error, OSError, ValueError):
-        return False
-    return True
+    file = Path(app.env.mystnb_config.output_folder) / f"{name}.ipynb"  # type: ignore[attr-defined]
+    if name not in shown_runs(app.env) or not file.exists():
+        return None
+    return nbformat.read(file, as_version=4)
 
 
-def _place_cache(app: Sphinx, config: Config) -> None:
-    """Choose the cache by the fingerprint, throw away a broken one and old ones."""
-    source = Path(app.srcdir)
-    home = Path(app.outdir).parent / ".jupyter_cache"
-    cache = home / fingerprint(source.parent)
-    if cache.exists() and not is_sound(cache):
-        logger.info("The execution cache is damaged: all chapters run again.")
-        shutil.rmtree(cache)
-    home.mkdir(parents=True, exist_ok=True)
-    if cache.exists():
-        cache.touch()
-    others = sorted(
-        (path for path in home.iterdir() if path != cache),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
-    for old in others[KEPT - 1 :]:
-        shutil.rmtree(old) if old.is_dir() else old.unlink()
-    config["nb_execution_cache_path"] = str(cache)
+def _open_runs(app: Sphinx) -> None:
+    """Find the kept runs, and let MyST-NB ask for our client."""
+    root = Path(app.srcdir).parent
+    folder = Path(app.outdir).parent / FOLDER
+    app.kept_runs = KeptRuns(folder, root, versions(root))  # type: ignore[attr-defined]
+
+    def client(
+        notebook: NotebookNode, source: str, nb_config: Any, *args: Any, **options: Any
+    ) -> NotebookClientBase:
+        if nb_config.execution_mode == "off":
+            return create_client(notebook, source, nb_config, *args, **options)
+        log = args[0] if args else options["logger"]
+        return KeptOrExecuted(app, notebook, Path(source), nb_config, log)
+
+    myst_nb.sphinx_.create_client = client
+
+
+def _outdated(
+    app: Sphinx,
+    env: BuildEnvironment,
+    added: set[str],
+    changed: set[str],
+    gone: set[str],
+) -> Iterable[str]:
+    """Return the pages that show a run which does not stand any more."""
+    runs: KeptRuns = app.kept_runs  # type: ignore[attr-defined]
+    shown = shown_runs(env)
+    for name in set(shown) - env.found_docs:
+        del shown[name]
+    stale = []
+    for name in sorted(set(shown) - added - changed):
+        cells, key = shown[name]
+        standing = runs.standing(name, cells)
+        text = Path(env.doc2path(name)).read_text("utf8")
+        if standing is None or standing[0] != key or _LOADED.search(text):
+            stale.append(name)
+    return stale
 
 
 def _report(app: Sphinx, failure: Exception | None) -> None:
-    """Say how long each chapter ran; after a failure, which cell of which chapter."""
+    """Say how long each chapter ran, and how much memory it used."""
     if failure is not None:
-        _name_culprit(app, failure)
         return
     for name, data in sorted(app.env.nb_metadata.items()):  # type: ignore[attr-defined]
         run: dict[str, Any] = data.get("exec_data") or {}
         if run.get("runtime") is not None:
-            logger.info("%-16s %6.1f s", name, run["runtime"])
+            memory = run.get("memory", 0) / 1e6
+            logger.info("%-16s %6.1f s %6.0f MB", name, run["runtime"], memory)
 
 
-def _name_culprit(app: Sphinx, failure: Exception) -> None:
-    """Log the chapter, the cell and its line where a build stopped."""
-    name = app.env.temp_data.get("docname") if hasattr(app, "env") else None
-    cause = failure.__cause__
-    if name is None:
-        return
-    where = f"book/{name}.md"
-    if isinstance(cause, CellExecutionError | CellTimeoutError):
-        said = str(cause)
-        cells = jupytext.read(Path(app.srcdir) / f"{name}.md").cells
-        code = [cell.source for cell in cells if cell.cell_type == "code"]
-        for number, source in enumerate(code, start=1):
-            if source.strip() and source.strip() in said:
-                where += f", code cell {number} of {len(code)}"
-                break
-        logger.error("%s failed:\n%s", where, said)
+def _say_cause_last(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """End the output with what went wrong, instead of with Jupyter Book's traceback."""
+    if isinstance(error.__cause__, SphinxError):
+        print(f"\nThe book is not built.\n{error.__cause__}", file=sys.stderr)
     else:
-        logger.error("%s failed: %s: %s", where, type(failure).__name__, failure)
+        sys.__excepthook__(kind, error, trace)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> dict[str, Any]:
     """Connect to Sphinx."""
-    # The kernels inherit it: a bar would be among the outputs of an executed page.
-    os.environ["TQDM_DISABLE"] = "1"
-    app.connect("config-inited", _place_cache)
+    sys.excepthook = _say_cause_last
+    execution_tables._key2header["memory"] = "Memory (MB)"
+    execution_tables._key2transform["memory"] = lambda used: f"{used / 1e6:.0f}"
+    app.connect("builder-inited", _open_runs)
+    app.connect("env-get-outdated", _outdated)
     app.connect("build-finished", _report, priority=order.TIMES)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

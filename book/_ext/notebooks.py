@@ -17,13 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nbformat
-from jupyter_cache import get_cache
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
 import order
+from execution import executed_notebook
 
 logger = logging.getLogger(__name__)
 
@@ -189,20 +189,6 @@ def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
-def _with_outputs(app: Sphinx, notebook: NotebookNode) -> NotebookNode:
-    """Return a chapter's notebook with the outputs that the cache has for it.
-
-    The file that MyST-NB leaves has outputs only if the chapter ran in this build,
-    and none where they came from the cache.
-    """
-    cache = get_cache(app.config["nb_execution_cache_path"])
-    try:
-        _, found = cache.merge_match_into_notebook(notebook)
-    except KeyError:
-        return notebook
-    return found
-
-
 def repository(config: Config) -> tuple[str, str]:
     """Return the repository's URL and branch from the theme's options."""
     options = config["html_theme_options"]
@@ -213,11 +199,11 @@ def _add_buttons(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
     """Write a chapter's notebook; offer it for download and in Colab."""
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
-    if "kernelspec" not in app.env.metadata.get(name, {}) or not executed.exists():
+    notebook = executed_notebook(app, name)
+    if notebook is None:
         return
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
     url, branch = repository(app.config)
-    notebook = _with_outputs(app, nbformat.read(executed, as_version=4))
     target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     numbers = glued(executed.with_suffix(".glue.json"))

@@ -9,9 +9,17 @@ finished pages (`repairs`, `assets`, `site_check`) treats them as any page.
 ``config-inited``: the settings have been read.
 
 ===================  =============  ================================================
+LOCK                 `build_lock`   the first: waits until no other build is running
 ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`` and,
                                     to templates, ``site_url``
-(500)                `execution`    hands on the path of the execution cache
+===================  =============  ================================================
+
+``builder-inited`` and before pages are read: what has to be read anew.
+
+===================  =============  ================================================
+(500)                `execution`    opens the kept runs; says which pages show one that
+                                    does not stand any more
+(500)                `contents`     stops at a chapter that is not in ``_toc.yml``
 ===================  =============  ================================================
 
 ``doctree-read``: a chapter has run, or its outputs came from the cache.
@@ -55,6 +63,7 @@ SEARCH_TITLES        `search`       titles in the index
 ``build-finished``: all is written.
 
 ===================  =============  ================================================
+LEFTOVERS            `leftovers`    takes away what the book has no more
 EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to life
 CARD                 `card`         draws the preview card
 SITE_MAP             `site_map`     lists the pages
@@ -62,10 +71,12 @@ REPAIRS              `repairs`      puts right what the theme's templates write
 UNUSED               `assets`       writes one style with the rules that pages can use;
                                     takes away what no page asks for
 TIMES                `execution`    says how long each chapter ran
-SITE_CHECK           `site_check`   the last: what it has seen stays as it was
+SITE_CHECK           `site_check`   the last look: what it has seen stays as it was
+UNLOCK               `build_lock`   lets another build begin
 ===================  =============  ================================================
 """
 
+LOCK = 0
 ADDRESSES = 400
 
 PICTURE_CHECK = 380
@@ -84,6 +95,7 @@ FORMULAS = 910
 
 SEARCH_TITLES = 400
 
+LEFTOVERS = 400
 EXPLORABLE_BUNDLE = 560
 CARD = 570
 SITE_MAP = 580
@@ -91,3 +103,4 @@ REPAIRS = 590
 UNUSED = 600
 TIMES = 900
 SITE_CHECK = 950
+UNLOCK = 1000

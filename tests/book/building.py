@@ -62,6 +62,15 @@ class SmallBook:
     def write(self, name: str, text: str) -> None:
         """Write a page, and list it (after the first) in the table of contents."""
         (self.book / f"{name}.md").write_text(text, "utf8")
+        self._list()
+
+    def remove(self, name: str) -> None:
+        """Take a page out of the book."""
+        (self.book / f"{name}.md").unlink()
+        self._list()
+
+    def _list(self) -> None:
+        """Write the table of contents."""
         names = sorted(path.stem for path in self.book.glob("*.md"))
         chapters = "".join(f"- file: {n}\n" for n in names if n != "index")
         toc = "format: jb-book\nroot: index\n"
@@ -76,6 +85,8 @@ class SmallBook:
         """Return the book's own build command, and where it is to run."""
         program = Path(sys.executable).with_name("jupyter-book")
         environment = {**os.environ, "PYTHONPATH": str(self.root / "src")}
+        # A kernel that sees it does not listen to what C writes.
+        environment.pop("PYTEST_CURRENT_TEST", None)
         return [str(program), "build", "book"], {"cwd": self.root, "env": environment}
 
     def build(self) -> Outcome:

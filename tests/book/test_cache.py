@@ -1,4 +1,4 @@
-"""The execution cache: never stale, never in the way, never broken for good."""
+"""The kept runs: never stale, never in the way, never broken for good."""
 
 import os
 import signal
@@ -7,50 +7,87 @@ import time
 
 from building import cell
 
-USES_ALL = (
-    "from pathlib import Path\n"
-    "from descent.fact import answer\n"
-    "measured = Path('../experiments/measured.csv').read_text().strip()\n"
-    "print(f'found {answer} and {measured}')"
-)
+DATA = """from pathlib import Path
+print("measured", Path("planted.csv").read_text().strip())
+print("there", sorted(path.name for path in Path("../experiments").glob("*.csv")))
+"""
+
+CHAPTERS = {
+    "direct": "from descent.fact import answer\nprint('direct', answer)",
+    "through": "from descent.middle import doubled\nprint('doubled', doubled)",
+    "other": "from descent.other import name\nprint('named', name)",
+    "data": DATA,
+    "shows": (
+        "import inspect\nfrom descent import other\nprint(inspect.getsource(other))"
+    ),
+    "exercise": (
+        "from descent.exercises import check\ncheck('line-count', None)\n"
+        "from descent.page.explorable import bundle"
+    ),
+}
 
 
-def test_what_a_chapter_uses_runs_it_again_and_prose_does_not(small_book):
-    small_book.chapter("uses", "Some prose.", cell(USES_ALL))
-    first = small_book.build()
-    assert first.status == 0, first.said
-    assert first.ran("uses")
-    assert "found 41 and 7" in small_book.page("uses")
+def test_a_chapter_runs_when_what_it_read_has_changed_and_only_then(small_book):
+    package = small_book.root / "src" / "descent"
+    fact, other = package / "fact.py", package / "other.py"
+    sick = package / "exercises" / "sick.py"
+    csv = small_book.book / "planted.csv"
+    second = small_book.root / "experiments" / "second.csv"
+    (package / "middle.py").write_text(
+        "from descent.fact import answer\n\ndoubled = 2 * answer\n"
+    )
+    other.write_text("name = 'Ada'\n")
+    csv.write_text("7\n")
+    for name, code in CHAPTERS.items():
+        small_book.chapter(name, "Some prose.", cell(code))
 
-    small_book.chapter("uses", "Better prose.", cell(USES_ALL))
-    prose = small_book.build()
-    assert prose.status == 0
-    assert not prose.ran("uses")
-    assert "Better prose." in small_book.page("uses")
-    notebook = small_book.html / "notebooks" / "uses.ipynb"
-    assert "found 41 and 7" in notebook.read_text("utf8")
+    def build() -> set[str]:
+        outcome = small_book.build()
+        assert outcome.status == 0, outcome.said
+        return {name for name in CHAPTERS if outcome.ran(name)}
 
-    fact = small_book.root / "src" / "descent" / "fact.py"
+    assert build() == set(CHAPTERS)
+    assert "doubled 82" in small_book.page("through")
+
+    # Prose, docstrings and comments run nothing; but what shows a comment shows it.
+    small_book.chapter("direct", "Better prose.", cell(CHAPTERS["direct"]))
+    fact.write_text('"""Facts."""\n\n# The answer.\nanswer = 41\n')
+    other.write_text("name = 'Ada'  # of all people\n")
+    assert build() == {"shows"}
+    assert "Better prose." in small_book.page("direct")
+    assert "of all people" in small_book.page("shows")
+    notebook = small_book.html / "notebooks" / "direct.ipynb"
+    assert "direct 41" in notebook.read_text("utf8")
+
+    # A module runs who uses it, also through others; data run who reads them. The
+    # exercises of another chapter are none of anybody's.
     fact.write_text("answer = 42\n")
-    module = small_book.build()
-    assert module.ran("uses")
-    assert "found 42 and 7" in small_book.page("uses")
+    csv.write_text("8\n")
+    sick.write_text(sick.read_text() + "\nANOTHER = 1\n")
+    assert build() == {"direct", "through", "data"}
+    assert "direct 42" in small_book.page("direct")
+    assert "doubled 84" in small_book.page("through")
+    assert "measured 8" in small_book.page("data")
 
-    data = small_book.root / "experiments" / "measured.csv"
-    data.write_text("8\n")
-    assert small_book.build().ran("uses")
-    assert "found 42 and 8" in small_book.page("uses")
+    # Back to what was there before: the runs of that state are still at hand.
+    fact.write_text("answer = 41\n")
+    csv.write_text("7\n")
+    assert build() == set()
+    assert "doubled 82" in small_book.page("through")
+    assert "measured 7" in small_book.page("data")
 
-    with (small_book.root / "constraints.txt").open("a") as pins:
-        pins.write("# another version of something\n")
-    assert small_book.build().ran("uses")
-
-    # Back to what was there before: the cache of that state is still at hand.
-    data.write_text("7\n")
-    fact.write_text("answer = 42\n")
-    again = small_book.build()
-    assert again.status == 0
-    assert "found 42 and 7" in small_book.page("uses")
+    # A file that comes, and one that goes.
+    second.write_text("1\n")
+    assert build() == {"data"}
+    assert "second.csv" in small_book.page("data")
+    other.unlink()
+    gone = small_book.build()
+    assert gone.status != 0
+    ending = gone.said.strip().splitlines()
+    assert ending[-1].startswith("ModuleNotFoundError: No module named 'descent.other'")
+    assert ending[-3] == "book/other.md, cell 1 of 1 (line 10) failed:"
+    # Nothing that failed is kept.
+    assert "ModuleNotFoundError" in small_book.build().said
 
 
 def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
@@ -71,23 +108,24 @@ def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
         assert small_book.page(name).count("_static/book.js?v=") == 1
 
 
-def test_a_damaged_cache_heals_itself(small_book):
+def test_damaged_runs_are_not_taken(small_book):
     small_book.chapter("uses", cell("print('sound')"))
     assert small_book.build().status == 0
-    (home,) = (small_book.book / "_build" / ".jupyter_cache").iterdir()
+    folder = small_book.book / "_build" / ".executed" / "uses"
+    passed = small_book.book / "_build" / ".passed"
 
-    (notebook,) = home.glob("executed/*/base.ipynb")
-    notebook.write_bytes(notebook.read_bytes()[:50])
-    (small_book.book / "_build" / ".passed").unlink()
-    half_notebook = small_book.build()
-    assert half_notebook.status == 0, half_notebook.said
-    assert half_notebook.ran("uses")
+    (kept,) = folder.iterdir()
+    kept.write_bytes(kept.read_bytes()[:50])
+    half = small_book.build()
+    assert half.status == 0, half.said
+    assert half.ran("uses")
 
-    (home / "global.db").write_bytes(b"not a database")
-    (small_book.book / "_build" / ".passed").unlink()
-    no_database = small_book.build()
-    assert no_database.status == 0, no_database.said
-    assert no_database.ran("uses")
+    (kept,) = folder.iterdir()
+    kept.write_bytes(kept.read_bytes().replace(b"sound", b"wrong"))
+    passed.unlink()
+    wrong = small_book.build()
+    assert wrong.status == 0, wrong.said
+    assert wrong.ran("uses")
     assert "sound" in small_book.page("uses")
 
 
@@ -114,3 +152,83 @@ def test_a_build_that_is_killed_leaves_nothing_in_the_way(small_book):
     outcome = small_book.build()
     assert outcome.status == 0, outcome.said
     assert "woke" in small_book.page("slow")
+
+
+def test_two_builds_at_once_do_not_meet(small_book):
+    small_book.chapter("slow", cell("import time\ntime.sleep(5)\nprint('woke')"))
+    command, options = small_book.command()
+    builds = [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        for _ in range(2)
+    ]
+    said = [build.communicate()[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0], said
+    waited = ["waiting until it ends" in text for text in said]
+    assert sorted(waited) == [False, True]
+    first, second = (text for _, text in sorted(zip(waited, said, strict=True)))
+    assert str(builds[waited.index(False)].pid) in second
+    assert "Executing notebook" in first
+    assert "Executing notebook" not in second
+
+
+FIGURE = """---
+mystnb:
+  figure:
+    caption: A line.
+  image:
+    alt: A line that rises to {0}.
+---
+from descent.page.figures import new_figure
+figure, (ax,) = new_figure()
+ax.plot([0, {0}]);"""
+
+
+def test_what_the_book_has_no_more_leaves_the_site(small_book):
+    small_book.chapter("stays", cell(FIGURE.format(1)))
+    small_book.chapter("goes", cell(FIGURE.format(2)))
+    first = small_book.build()
+    assert first.status == 0, first.said
+    site = small_book.html
+
+    def files():
+        names = (path.relative_to(site).as_posix() for path in site.rglob("*"))
+        return {name for name in names if not name.startswith("_static")}
+
+    before = files()
+    (site / "descent.pdf").write_bytes(b"%PDF printed before the next chapter")
+    (site / "_sounds").mkdir(exist_ok=True)
+    (site / "_sounds" / "unheard.wav").write_bytes(b"")
+    small_book.remove("goes")
+    second = small_book.build()
+    assert second.status == 0, second.said
+    after = files()
+    assert {name for name in before - after if not name.startswith("_images")} >= {
+        "goes.html",
+        "_sources/goes.md",
+        "notebooks/goes.ipynb",
+    }
+    assert [name for name in after if "goes" in name] == []
+    assert "descent.pdf" not in after
+    assert "_sounds/unheard.wav" not in after
+    pictures = {name for name in after if name.startswith("_images/")}
+    assert pictures
+    assert len(pictures) == len({n for n in before if n.startswith("_images/")}) / 2
+    assert all(name in small_book.page("stays") for name in pictures)
+
+
+def test_a_chapter_that_is_in_no_table_of_contents_is_named(small_book):
+    small_book.chapter("listed", "(ch-listed)=\n", cell("print('one')"))
+    small_book.write("refers", "# Refers\n\n{ref}`ch-listed`\n")
+    toc = small_book.root / "_toc.yml"
+    toc.write_text(toc.read_text().replace("- file: listed\n", ""))
+    outcome = small_book.build()
+    assert outcome.status != 0
+    last = outcome.said.strip().splitlines()[-1]
+    assert last == "book/listed.md is not in _toc.yml: list it there, or delete it."
+    assert "undefined label" not in outcome.said

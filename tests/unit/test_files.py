@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from descent.files import replacing
+from descent.files import code_digest, replacing
 
 
 @pytest.fixture(params=[0o022, 0o027])
@@ -47,3 +47,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error
         fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_digest_of_code_sees_what_a_program_does_and_no_words(tmp_path):
+    def digest(text):
+        file = tmp_path / "program.py"
+        file.write_text(text)
+        return code_digest(file)
+
+    plain = digest("x = 1\n\n\ndef f(a):\n    return 'a' + a\n")
+    explained = digest(
+        '"""A program."""\n\nx = 1  # one\n"""What x is."""\n\n\n'
+        "def f(a):\n    '''Say a.'''\n    # Twice.\n    return 'a' + a\n"
+    )
+    assert explained == plain
+    assert digest("x = 1\n\n\ndef f(a):\n    return 'b' + a\n") != plain
+    with pytest.raises(SyntaxError):
+        digest("x = = 1")

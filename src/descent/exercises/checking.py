@@ -3,7 +3,9 @@
 Belongs to no chapter: the checks of all of them stand on it.
 """
 
+import importlib
 import math
+import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -80,9 +82,34 @@ def labels() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        The labels, in the order in which their checks were registered.
+        The labels, chapter by chapter in the order of the alphabet.
     """
+    import descent.exercises
+
+    for module in pkgutil.iter_modules(descent.exercises.__path__):
+        importlib.import_module(f"descent.exercises.{module.name}")
     return tuple(_checks)
+
+
+def _check_of(label: str) -> Callable[[Any], None] | None:
+    """Return the check of an exercise; of all chapters only its own is imported.
+
+    A label begins with its chapter's name: the checks of ``learning-rate-steps`` are
+    in the module ``learning_rate``.
+    """
+    words = label.split("-")
+    for count in range(len(words), 0, -1):
+        if label in _checks:
+            break
+        chapter = "_".join(words[:count])
+        name = f"descent.exercises.{chapter}"
+        if chapter.isidentifier():
+            try:
+                importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                if error.name != name:
+                    raise
+    return _checks.get(label)
 
 
 def unanswered(got: Any) -> bool:
@@ -187,12 +214,13 @@ def verdict(label: str, answer: object) -> Verdict:
     ValueError
         If no exercise has this label.
     """
-    if label not in _checks:
-        raise ValueError(f"label must be one of {sorted(_checks)}, got {label!r}")
+    checks = _check_of(label)
+    if checks is None:
+        raise ValueError(f"label must be one of {sorted(labels())}, got {label!r}")
     if unanswered(answer):
         return Verdict(False, "Not answered yet.")
     try:
-        _checks[label](answer)
+        checks(answer)
     except NotYet as wrong:
         return Verdict(False, str(wrong))
     except Exception as error:

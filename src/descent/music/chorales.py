@@ -19,7 +19,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ import numpy as np
 import platformdirs
 
 from descent import checks, recorded
-from descent.files import replacing
+from descent.files import code_digest, replacing
 from descent.music import packages
 from descent.music.scores import Note, read_chorale
 from descent.music.soundfont import SoundFont
@@ -407,16 +406,13 @@ def _play_split(
 
 def _key(settings: _Settings) -> str:
     """Return a name for what these settings, versions and lines of code give."""
-    package = files("descent")
+    package = Path(__file__).parents[1]
     read = [
-        hashlib.sha256((package / name).read_bytes()).hexdigest()
-        for name in (
-            "music/scores.py",
-            "music/soundfont.py",
-            "music/chorales.py",
-            "recorded/tunes.json",
-        )
+        code_digest(package / "music" / name)
+        for name in ("scores.py", "soundfont.py", "chorales.py")
     ]
+    tunes = (package / "recorded" / "tunes.json").read_bytes()
+    read.append(hashlib.sha256(tunes).hexdigest())
     depends = [read, packages.NEEDED, np.__version__, asdict(settings)]
     return hashlib.sha256(json.dumps(depends, default=int).encode()).hexdigest()[:16]
 

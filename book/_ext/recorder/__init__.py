@@ -1,0 +1,1 @@
+"""What runs inside the kernels of chapters: it writes down what they read."""
