@@ -33,27 +33,27 @@ Modules, lowest floor first; each imports only from those listed before it:
     A percentile of numbers that keep coming.
 ``scalers``
     Whether a gradient scaler is at work, and by how much it has scaled.
+``reports``, ``attachment``
+    What a clipper says of a step; a clipper at work in an optimizer.
+``capture``
+    All this without leaving the device, so that a step can be captured.
 ``clippers``
     A fixed threshold, and AutoClip.
 
 Belongs to :doc:`/clipping` and :doc:`/autoclip`.
 """
 
-from descent.clipping.clippers import (
-    Attachment,
-    AutoClip,
-    ClipNorm,
-    Clipper,
-    Report,
-    SkippedStepsWarning,
-)
+from descent.clipping.attachment import Attachment
+from descent.clipping.clippers import AutoClip, ClipNorm, Clipper
 from descent.clipping.gradients import global_norm
+from descent.clipping.reports import DeviceReport, Report, SkippedStepsWarning
 
 __all__ = [
     "Attachment",
     "AutoClip",
     "ClipNorm",
     "Clipper",
+    "DeviceReport",
     "Report",
     "SkippedStepsWarning",
     "global_norm",

@@ -8,32 +8,32 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-import weakref
 from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
 
 from descent import checks
 from descent.clipping import gradients as grads
+from descent.clipping.attachment import Attachment
+from descent.clipping.capture import (
+    Counts,
+    DeviceHistory,
+    measure_on_device,
+    scale_on_device,
+)
 from descent.clipping.gradients import Gradients, Parameters
 from descent.clipping.percentiles import GrowingPercentile, WindowPercentile
+from descent.clipping.reports import DeviceReport, Report, SkippedStepsWarning
 from descent.clipping.scalers import ScalerWatch
 
-__all__ = [
-    "Attachment",
-    "AutoClip",
-    "ClipNorm",
-    "Clipper",
-    "Report",
-    "SkippedStepsWarning",
-]
+__all__ = ["AutoClip", "ClipNorm", "Clipper"]
 
 _POLICIES = ("skip", "raise", "ignore")
 
@@ -52,39 +52,36 @@ _KEYS = sorted(
 )
 _SINCE_1 = ("ramp", "version", "zero_steps")
 
-# Who clips for which optimizer.
-_attached: weakref.WeakKeyDictionary[Optimizer, Attachment] = (
-    weakref.WeakKeyDictionary()
+# Given whether the norm is finite: what the gradients are still multiplied with, if so.
+_ScaleIf = Callable[[bool], Tensor | None]
+
+_BEGIN = (
+    "a capturable clipper must have its memory before a step is compiled or captured: "
+    "call clip.prepare(device) first, or take one step outside"
 )
 
-
-class SkippedStepsWarning(UserWarning):
-    """Many steps in a row had a norm that was not finite: the training stands still."""
-
-
-class Report(NamedTuple):
-    """What one clipping step did.
-
-    Attributes
-    ----------
-    grad_norm : float
-        The global norm before clipping.
-    threshold : float
-        The largest norm allowed at this step; infinity if any is.
-    clipped : bool
-        Whether the gradients were rescaled.
-    skipped : bool
-        Whether the gradients were thrown away because their norm was not finite: set
-        to zero, or left for the gradient scaler, which then leaves out the step.
-    """
-
-    grad_norm: float
-    threshold: float
-    clipped: bool
-    skipped: bool = False
-
-
 Clipper = Callable[[Iterable[Tensor]], Report]
+
+
+def _warn_of_skips(count: int) -> None:
+    warnings.warn(
+        f"{count} steps in a row had a gradient norm that is not finite, and were "
+        "skipped. Likely causes: weights that are not finite any more, a loss that is "
+        "undefined on the data (a logarithm or a root of 0, a division by 0), or "
+        "16-bit gradients that overflow at any scale. nonfinite='raise' stops at the "
+        "first",
+        SkippedStepsWarning,
+        stacklevel=5,
+    )
+
+
+def _distinct(parameters: Any) -> list[Tensor]:
+    """Return every parameter once; a compiler follows this."""
+    every: list[Tensor] = []
+    for parameter in parameters:
+        if not any(parameter is other for other in every):
+            every.append(parameter)
+    return every
 
 
 class _NormClipper(ABC):
@@ -161,19 +158,22 @@ class _NormClipper(ABC):
                 "it: do not call it, too, or remove the attachment first"
             )
         gradients = grads.gather(parameters)
-        norm = grads.measure(gradients)
-        scale = None
-        if scaler is None:
-            self._watch.check(gradients.parameters, math.isfinite(norm))
-        else:
-            optimizer = parameters if isinstance(parameters, Optimizer) else None
-            scale = self._watch.scale_of(scaler, gradients.parameters, optimizer)
-        return self._clip(gradients, norm, scale)
 
-    def _clip(self, gradients: Gradients, norm: float, scale: float | None) -> Report:
-        """Clip gradients that were measured, and are still multiplied with a scale."""
+        def scale(finite: bool) -> Tensor | None:
+            if scaler is None:
+                self._watch.check(gradients.parameters, finite)
+                return None
+            optimizer = parameters if isinstance(parameters, Optimizer) else None
+            return self._watch.scale_of(scaler, gradients.parameters, optimizer)
+
+        return self._clip(gradients, scale)
+
+    def _clip(self, gradients: Gradients, scale_if: _ScaleIf) -> Report:
+        """Measure and clip gradients that may still be multiplied with a scale."""
+        norm = grads.measure(gradients)
+        scale = scale_if(math.isfinite(norm))
         if scale is not None:
-            norm /= scale
+            norm /= float(scale)
         if not math.isfinite(norm):
             return self._refuse(gradients, norm, scaled=scale is not None)
         smallest = gradients.smallest
@@ -208,15 +208,7 @@ class _NormClipper(ABC):
             self._skipped_in_a_row += 1
             many = self._skipped_in_a_row == _SKIPPED_IN_A_ROW
         if many:
-            warnings.warn(
-                f"{_SKIPPED_IN_A_ROW} steps in a row had a gradient norm that is not "
-                "finite, and were skipped. Likely causes: weights that are not finite "
-                "any more, a loss that is undefined on the data (a logarithm or a "
-                "root of 0, a division by 0), or 16-bit gradients that overflow at "
-                "any scale. nonfinite='raise' stops at the first",
-                SkippedStepsWarning,
-                stacklevel=4,
-            )
+            _warn_of_skips(_SKIPPED_IN_A_ROW)
         return Report(norm, math.inf, clipped=False, skipped=skipped)
 
     def attach(self, optimizer: Optimizer) -> Attachment:
@@ -270,100 +262,6 @@ class _NormClipper(ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._live()
-
-
-class Attachment:
-    """A clipper at work in an optimizer, as :meth:`AutoClip.attach` returns it.
-
-    In a ``with`` statement it is removed at the end.
-
-    Attributes
-    ----------
-    report : Report or None
-        What the clipper did at the last step.
-    """
-
-    def __init__(self, clipper: _NormClipper, optimizer: Optimizer) -> None:
-        inner: Any = optimizer
-        while isinstance(getattr(inner, "optimizer", None), Optimizer):
-            inner = inner.optimizer  # a wrapper's own hooks might never be called
-        if not isinstance(inner, Optimizer):
-            raise TypeError(
-                "optimizer must be a torch.optim.Optimizer, got "
-                f"{type(optimizer).__name__}"
-            )
-        if isinstance(inner, LBFGS):
-            raise TypeError(
-                "optimizer must take one gradient a step, got LBFGS, which asks for "
-                "several: clip inside its closure if you must"
-            )
-        if clipper._attachment is not None:
-            raise ValueError(
-                "a clipper can be attached to one optimizer, got a second: make one "
-                "clipper for each, they need histories of their own"
-            )
-        if inner in _attached:
-            raise ValueError(
-                "optimizer must not have a clipper attached already: its gradients "
-                "would be clipped twice"
-            )
-        self.report: Report | None = None
-        self._clipper = clipper
-        self._optimizer = weakref.ref(inner)
-        self._handle = inner.register_step_pre_hook(self._before_step)
-        clipper._attachment = _attached[inner] = self
-
-    def remove(self) -> None:
-        """Clip no longer. The clipper keeps its history; a second time does nothing."""
-        self._handle.remove()
-        optimizer = self._optimizer()
-        if optimizer is not None and _attached.get(optimizer) is self:
-            del _attached[optimizer]
-        if self._clipper._attachment is self:
-            self._clipper._attachment = None
-
-    def __enter__(self) -> Attachment:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-    def _before_step(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Clip, or have the closure that computes the gradients clip."""
-        # The optimizer itself may come first among the arguments.
-        place = 1 if args and args[0] is optimizer else 0
-        closure = args[place] if len(args) > place else kwargs.get("closure")
-        if closure is None:
-            self._clip(optimizer)
-            return None
-        calls = 0
-
-        def clipped_closure() -> Any:
-            nonlocal calls
-            calls += 1
-            if calls > 1:
-                raise RuntimeError(
-                    f"{type(optimizer).__name__} calls its closure several times in a "
-                    "step, so there is no one gradient to clip: remove the attachment, "
-                    "and clip inside the closure if you must"
-                )
-            loss = closure()
-            self._clip(optimizer)
-            return loss
-
-        if len(args) > place:
-            return (*args[:place], clipped_closure, *args[place + 1 :]), kwargs
-        return args, {**kwargs, "closure": clipped_closure}
-
-    def _clip(self, optimizer: Optimizer) -> None:
-        gradients = grads.gather(optimizer)
-        norm = grads.measure(gradients)
-        scale = getattr(optimizer, "grad_scale", None)
-        self.report = self._clipper._clip(
-            gradients, norm, None if scale is None else float(scale)
-        )
 
 
 class ClipNorm(_NormClipper):
@@ -441,6 +339,20 @@ class AutoClip(_NormClipper):
         either, and reports it: an optimizer with momentum still moves on, unless
         you leave out its step. ``"raise"`` raises an error. ``"ignore"`` leaves the
         gradients alone, for a loop that has a guard of its own.
+    capturable : bool
+        Keep norm, percentile, decision and scaling on the device, as PyTorch's
+        optimizers do under this name: nothing waits for the host until a report is
+        read (a step returns a :class:`DeviceReport`) or :attr:`history` and the like.
+        A step can then be compiled with ``fullgraph=True``, given a list of
+        parameters, and captured as a CUDA graph, after :meth:`prepare`. Thresholds and
+        states are those of ``capturable=False``. A step reads and writes the whole
+        memory for the sorted norms; a gradient more than 7e44 times too long is
+        cut down by that factor only.
+    capacity : int
+        How many norms a capturable clipper has memory for, 16 bytes each (with a
+        window, 8 each and 8 for each of the window). Outside of what is compiled or
+        captured it doubles when full; inside it cannot, and reading anything raises
+        an error then.
 
     Raises
     ------
@@ -476,9 +388,14 @@ class AutoClip(_NormClipper):
         ramp: int = 0,
         ceiling: float | None = None,
         nonfinite: str = "skip",
+        capturable: bool = False,
+        capacity: int = 2**16,
     ) -> None:
         super().__init__(nonfinite)
+        self.capturable = bool(capturable)
+        self.capacity = checks.integer("capacity", capacity, at_least=1)
         self._set(percentile, window, warmup, ramp, ceiling)
+        self._refuse_to_raise(nonfinite)
         if 0 < self.percentile < 1:
             warnings.warn(
                 f"percentile={self.percentile:g} means {self.percentile:g} percent: "
@@ -513,7 +430,15 @@ class AutoClip(_NormClipper):
             None if ceiling is None else checks.real("ceiling", ceiling, above=0)
         )
         self._zeros = 0
+        self._device: DeviceHistory | None = None
         self._remember(np.empty(0))
+
+    def _refuse_to_raise(self, nonfinite: str) -> None:
+        if self.capturable and nonfinite == "raise":
+            raise ValueError(
+                "nonfinite must not be 'raise' with capturable=True: the host does not "
+                "wait for the norm"
+            )
 
     def _remember(self, norms: np.ndarray) -> None:
         """Go on from a history."""
@@ -530,6 +455,7 @@ class AutoClip(_NormClipper):
     def history(self) -> np.ndarray:
         """Every norm that counts, in the order it came, shape (steps,)."""
         with self._lock:
+            self._pull()
             return np.array(self._norms, dtype=np.float64)
 
     @property
@@ -540,6 +466,7 @@ class AutoClip(_NormClipper):
         the thresholds works those of the past out again, a few microseconds each.
         """
         with self._lock:
+            self._pull()
             missing = len(self._norms) - len(self._thresholds)
             if missing:
                 replay = object.__new__(AutoClip)
@@ -554,6 +481,7 @@ class AutoClip(_NormClipper):
     def clipped_share(self) -> float:
         """The share of the steps in :attr:`history` that were clipped; 0 before any."""
         with self._lock:
+            self._pull()
             if not self._norms:
                 return 0.0
             return float(np.mean(self.history > self.thresholds))
@@ -561,7 +489,130 @@ class AutoClip(_NormClipper):
     @property
     def zero_steps(self) -> int:
         """How many steps had a norm of 0, or as good as 0."""
-        return self._zeros
+        with self._lock:
+            self._pull()
+            return self._zeros
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps had a norm that was not finite."""
+        with self._lock:
+            self._pull()
+            return self._skipped
+
+    def __call__(
+        self, parameters: Parameters, *, scaler: GradScaler | None = None
+    ) -> Any:
+        """Clip the gradients of `parameters` in place, as :meth:`ClipNorm.__call__`."""
+        if torch.compiler.is_compiling() and self.capturable:
+            # A compiler cannot look at memory, nor for scalers.
+            every = [one.grad for one in _distinct(parameters) if one.grad is not None]
+            return self._clip_on_device(every, None)
+        return super().__call__(parameters, scaler=scaler)
+
+    def _clip(self, gradients: Gradients, scale_if: _ScaleIf) -> Any:
+        if not self.capturable:
+            return super()._clip(gradients, scale_if)
+        if gradients.shares:
+            raise ValueError(
+                "parameters must not be DTensors with capturable=True: putting their "
+                "norms together over processes needs the host"
+            )
+        # The host never knows whether the norm is finite.
+        return self._clip_on_device(gradients.tensors, scale_if(True))
+
+    def _clip_on_device(
+        self, gradients: list[Tensor], scale: Tensor | None
+    ) -> DeviceReport:
+        """Clip without waiting for the device."""
+        device = gradients[0].device if gradients else torch.device("cpu")
+        history = self._on_device(device)
+        with torch.no_grad():
+            if gradients:
+                norm = measure_on_device(gradients)
+            else:
+                norm = torch.zeros((), dtype=torch.float64, device=device)
+            if scale is not None:
+                norm = norm / scale.to(device).double()
+            wide = any(gradient.dtype in grads.WIDE for gradient in gradients)
+            smallest = torch.finfo(torch.float64 if wide else torch.float32).tiny
+            settings = (self.percentile, self.warmup, self.ramp, self.ceiling)
+            threshold = history.record(norm, smallest, *settings)
+            bad = ~norm.isfinite()
+            skips = self.nonfinite == "skip"
+            if gradients:
+                zero = skips and scale is None
+                scale_on_device(gradients, norm, threshold, zero=zero)
+            skipped = bad if skips else torch.zeros_like(bad)
+            return DeviceReport(norm, threshold, norm > threshold, skipped)
+
+    def _on_device(self, device: torch.device) -> DeviceHistory:
+        """Return the history on a device, with room for one more norm."""
+        history = self._device
+        if torch.compiler.is_compiling():
+            if history is None:
+                raise RuntimeError(_BEGIN)
+            return history
+        capturing = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+        if history is None:
+            if capturing:
+                raise RuntimeError(_BEGIN)
+            self.prepare(device)
+            history = self._device
+            assert history is not None
+        if not capturing:
+            if history.most >= history.capacity:
+                history.grow()
+            history.most += 1
+        return history
+
+    def prepare(self, device: torch.device | str) -> None:
+        """Put the history on a device, before the first step there.
+
+        An eager step does it by itself. Before a step is compiled or captured it must
+        have been done, because the memory must be there.
+
+        Parameters
+        ----------
+        device : torch.device or str
+            Where the gradients are.
+
+        Raises
+        ------
+        RuntimeError
+            If the clipper is not capturable.
+        """
+        if not self.capturable:
+            raise RuntimeError("prepare needs a clipper with capturable=True")
+        with self._lock:
+            self._pull()
+            norms = np.array(self._norms)
+            counts = Counts(len(norms), self._skipped, self._zeros)
+            capacity = self.capacity
+            while capacity <= len(norms):
+                capacity *= 2
+            self._device = DeviceHistory(
+                norms, counts, self.window, capacity, torch.device(device)
+            )
+
+    def _pull(self) -> None:
+        """Read what the device knows."""
+        if self._device is None:
+            return
+        norms, counts = self._device.read()
+        if counts.lost:
+            raise RuntimeError(
+                f"the history had room for {self._device.capacity} norms, and "
+                f"{counts.lost} more came in a step that is compiled or captured, "
+                "where it cannot grow: the thresholds since are those of the norms "
+                "before. Give AutoClip a larger capacity"
+            )
+        if len(norms) != len(self._norms):
+            self._norms, self._thresholds = array("d", norms.tobytes()), array("d")
+        self._skipped, self._zeros = counts.skipped, counts.zeros
+        if counts.in_a_row >= _SKIPPED_IN_A_ROW > self._skipped_in_a_row:
+            _warn_of_skips(counts.in_a_row)
+        self._skipped_in_a_row = counts.in_a_row
 
     def _record(self, norm: float, smallest: float) -> float:
         if norm < smallest or norm == 0:
@@ -606,6 +657,7 @@ class AutoClip(_NormClipper):
             ``torch.load(..., weights_only=True)``.
         """
         with self._lock:
+            self._pull()
             return {
                 "version": _VERSION,
                 "percentile": self.percentile,
@@ -656,6 +708,7 @@ class AutoClip(_NormClipper):
         # Another object checks everything before anything changes here.
         new = object.__new__(AutoClip)
         _NormClipper.__init__(new, current["nonfinite"])
+        self._refuse_to_raise(current["nonfinite"])
         new._set(*(current[name] for name in _SETTINGS))
         new._skipped = checks.integer(
             "state['skipped_steps']", current["skipped_steps"], at_least=0
@@ -666,15 +719,25 @@ class AutoClip(_NormClipper):
         new._zeros = zeros + len(values) - len(nonzero)
         new._remember(nonzero)
         with self._lock:
+            device = self._device
             self.__dict__.update(
                 {k: v for k, v in new.__dict__.items() if k not in _ALONE}
             )
             self._skipped_in_a_row = 0
+            if (
+                device is not None
+                and device.window == self.window
+                and device.capacity >= len(nonzero)
+            ):
+                # In the same memory, which a captured step goes on to use.
+                device.fill(nonzero, Counts(len(nonzero), self._skipped, self._zeros))
+                self._device = device
 
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
+            self._pull()
             state = super().__getstate__()
-            del state["_order"]
+            del state["_order"], state["_device"]
             # A copy adds to arrays of its own.
             return state | {
                 "_norms": self._norms[:],
@@ -683,6 +746,7 @@ class AutoClip(_NormClipper):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._device = None
         self._order = self._ordered(np.array(self._norms))
 
 

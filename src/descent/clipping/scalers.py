@@ -110,7 +110,7 @@ class ScalerWatch:
         scaler: GradScaler,
         parameters: list[Tensor],
         optimizer: Optimizer | None = None,
-    ) -> float | None:
+    ) -> Tensor | None:
         """Return what the gradients are multiplied with; None if not or no longer.
 
         Parameters
@@ -124,8 +124,8 @@ class ScalerWatch:
 
         Returns
         -------
-        float or None
-            The scale.
+        torch.Tensor or None
+            The scale, float32 of shape ().
 
         Raises
         ------
@@ -150,7 +150,7 @@ class ScalerWatch:
             state["stage"] is not OptState.READY
             for state in scaler._per_optimizer_states.values()
         ):
-            return scaler.get_scale()  # it has not touched any optimizer yet
+            return scaler._scale  # it has not touched any optimizer yet
         else:
             found = self._known_owners(parameters)
         stages = {_stage(scaler, one) for one in found}
@@ -166,7 +166,7 @@ class ScalerWatch:
                 f"{'both' if stages else 'some of no live optimizer'}: "
                 "pass the optimizer itself in place of its parameters"
             )
-        return None if OptState.UNSCALED in stages else scaler.get_scale()
+        return None if OptState.UNSCALED in stages else scaler._scale
 
     def _known_owners(self, parameters: list[Tensor]) -> list[Optimizer]:
         found = [reference() for reference in self._owners]
