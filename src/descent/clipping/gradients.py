@@ -292,7 +292,8 @@ def _refuse_shared_memory(gradients: list[Tensor]) -> None:
                 (size - 1) * step
                 for size, step in zip(gradient.shape, gradient.stride(), strict=True)
             )
-            if last + 1 != gradient.numel() and _repeats(gradient):
+            # A stride of 0 as in expand(), or rows that reach into the next.
+            if last + 1 < gradient.numel() or not _apart([gradient]):
                 raise ValueError(
                     "gradients must not be expanded: one of shape "
                     f"{tuple(gradient.shape)} and stride {gradient.stride()} has "
@@ -302,7 +303,7 @@ def _refuse_shared_memory(gradients: list[Tensor]) -> None:
     spans.sort()
     end = 0
     for start, stop in spans:
-        if start < end and stop > start:
+        if start < end and stop > start and not _apart(gradients):
             raise ValueError(
                 "gradients must not share memory, got two parameters whose gradients "
                 "overlap: they would be scaled twice. Set their clone()"
@@ -310,15 +311,32 @@ def _refuse_shared_memory(gradients: list[Tensor]) -> None:
         end = max(end, stop)
 
 
-def _repeats(gradient: Tensor) -> bool:
-    """Whether two elements of a tensor lie in one place."""
-    reach = 0
-    for step, size in sorted(zip(gradient.stride(), gradient.shape, strict=True)):
-        if size > 1:
+def _apart(gradients: list[Tensor]) -> bool:
+    """Whether every element of every gradient has a place of its own."""
+    if len(gradients) == 1:
+        # Enough, if each stride steps over all that the smaller ones reach.
+        reach = 0
+        steps = zip(gradients[0].stride(), gradients[0].shape, strict=True)
+        for step, size in sorted(pair for pair in steps if pair[1] > 1):
             if step <= reach:
-                return True
+                break
             reach += step * (size - 1)
-    return False
+        else:
+            return True
+    places = [
+        gradient.data_ptr() + _offsets(gradient) * gradient.element_size()
+        for gradient in gradients
+    ]
+    every = torch.cat(places)
+    return len(every.unique()) == len(every)
+
+
+def _offsets(gradient: Tensor) -> Tensor:
+    """Return where each element lies, counted in elements from the first."""
+    offsets = torch.zeros(1, dtype=torch.int64)
+    for size, step in zip(gradient.shape, gradient.stride(), strict=True):
+        offsets = (offsets[:, None] + torch.arange(size) * step).flatten()
+    return offsets
 
 
 def _is_sparse(parameter: Tensor) -> bool:
