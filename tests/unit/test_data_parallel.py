@@ -219,7 +219,9 @@ def fsdp1_main(rank: int, port: int) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = FullyShardedDataParallel(
-                    nn.Linear(4, 4), use_orig_params=original, device_id=None
+                    nn.Linear(4, 4),
+                    use_orig_params=original,
+                    device_id=torch.device("cpu"),
                 )
                 model(torch.ones(2, 4)).sum().backward()
             clip = AutoClip()
