@@ -378,3 +378,11 @@ def test_an_unknown_version_is_refused_whole(version):
         clip.load_state_dict(state)
     assert clip.percentile == 25
     assert clip.history.tolist() == [3]
+
+
+def test_other_parameters_are_looked_at_again():
+    clip = ClipNorm(1e-3)
+    for _ in range(4):
+        clip([parameter(1.0)])
+    with pytest.raises(ValueError, match="overlap"):
+        clip(overlapping())

@@ -10,8 +10,6 @@ from typing import Any
 
 from torch.optim import LBFGS, Optimizer
 
-from descent.clipping import gradients as grads
-
 __all__ = ["Attachment"]
 
 # Who clips for which optimizer.
@@ -107,5 +105,5 @@ class Attachment:
 
     def _clip(self, optimizer: Optimizer) -> None:
         scale = getattr(optimizer, "grad_scale", None)
-        gradients = grads.gather(optimizer)
+        gradients = self._clipper._gather(optimizer)
         self.report = self._clipper._clip(gradients, lambda finite: scale)

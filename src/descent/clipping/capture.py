@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
-from descent.clipping.gradients import HALF, SHIFT, TINIEST, TINY, WIDE
+from descent.clipping.gradients import HALF, SHIFT, TINIEST, TINY, WIDE, total_norm
 
 __all__ = ["DeviceHistory", "measure_on_device", "scale_on_device"]
 
@@ -139,14 +138,14 @@ def _norm(gradients: list[Tensor]) -> Tensor:
     All measurements are made, also those that are needed for extreme norms only.
     """
     gradients = [g.float() if g.dtype in HALF else g for g in gradients]
-    norm = get_total_norm(gradients).double()
+    norm = total_norm(gradients).double()
     wide = [
         g.to(torch.complex128 if g.is_complex() else torch.float64) for g in gradients
     ]
-    double = get_total_norm(wide)
+    double = total_norm(wide)
     if any(gradient.dtype in WIDE for gradient in gradients):
-        small = get_total_norm([gradient * SHIFT for gradient in wide]) / SHIFT
-        large = get_total_norm([gradient / SHIFT for gradient in wide]) * SHIFT
+        small = total_norm([gradient * SHIFT for gradient in wide]) / SHIFT
+        large = total_norm([gradient / SHIFT for gradient in wide]) * SHIFT
         sound = (double > TINIEST) & (double < math.inf) | double.isnan()
         double = torch.where(sound, double, torch.where(double > 1, large, small))
     return torch.where((norm > TINY) & (norm < math.inf), norm, double)

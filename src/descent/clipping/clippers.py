@@ -10,7 +10,7 @@ import threading
 import warnings
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,9 @@ _POLICIES = ("skip", "raise", "ignore")
 _SKIPPED_IN_A_ROW = 25
 
 # What belongs to one object alone, and to no copy of it.
-_ALONE = frozenset({"_lock", "_watch", "_attachment", "_skipped_in_a_row"})
+_ALONE = frozenset(
+    {"_lock", "_watch", "_attachment", "_calls", "_known", "_skipped_in_a_row"}
+)
 
 # The shape of a state, with the keys that came later than version 0.
 _VERSION = 1
@@ -98,6 +100,8 @@ class _NormClipper(ABC):
         self._watch = ScalerWatch()
         self._attachment: Attachment | None = None
         self._skipped_in_a_row = 0
+        self._calls = 0
+        self._known: Set[int] = frozenset()
 
     @property
     def skipped_steps(self) -> int:
@@ -157,7 +161,7 @@ class _NormClipper(ABC):
                 "this clipper is attached to an optimizer and clips at every step of "
                 "it: do not call it, too, or remove the attachment first"
             )
-        gradients = grads.gather(parameters)
+        gradients = self._gather(parameters)
 
         def scale(finite: bool) -> Tensor | None:
             if scaler is None:
@@ -167,6 +171,14 @@ class _NormClipper(ABC):
             return self._watch.scale_of(scaler, gradients.parameters, optimizer)
 
         return self._clip(gradients, scale)
+
+    def _gather(self, parameters: Parameters) -> Gradients:
+        """Return the gradients; at first and then ever more rarely, check all."""
+        self._calls += 1
+        due = self._calls & (self._calls - 1) == 0
+        gradients = grads.gather(parameters, frozenset() if due else self._known)
+        self._known = gradients.identities
+        return gradients
 
     def _clip(self, gradients: Gradients, scale_if: _ScaleIf) -> Report:
         """Measure and clip gradients that may still be multiplied with a scale."""
@@ -201,8 +213,9 @@ class _NormClipper(ABC):
         skipped = self.nonfinite == "skip"
         if skipped and not scaled:
             # Setting, not multiplying: zero times infinity is not a number.
-            for gradient in gradients.tensors:
-                gradient.zero_()
+            with torch.no_grad():
+                for gradient in gradients.tensors:
+                    gradient.zero_()
         with self._lock:
             self._skipped += 1
             self._skipped_in_a_row += 1

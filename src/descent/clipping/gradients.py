@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -46,6 +47,8 @@ TINIEST, SHIFT = 1e-140, 2.0**600
 HALF = (torch.float16, torch.bfloat16)
 WIDE = (torch.float64, torch.complex128)
 _TYPES = frozenset({*HALF, *WIDE, torch.float32, torch.complex64})
+
+_KIND = attrgetter("dtype", "device")
 
 # A smaller factor is no normal float32 number; the gradients are scaled in two goes.
 _SMALLEST_FACTOR = torch.finfo(torch.float32).tiny
@@ -88,18 +91,21 @@ class Gradients(NamedTuple):
         Those of `tensors` that are not spread.
     shares : list of Share
         The parameters that are spread.
+    smallest : float
+        The smallest normal number of the precision that the norm is measured in.
+    alike : bool
+        Whether all are of one type, not of 16 bits, and on one device.
+    identities : set of int
+        Which parameters these are.
     """
 
     parameters: list[Tensor]
     tensors: list[Tensor]
     whole: list[Tensor]
     shares: list[Share]
-
-    @property
-    def smallest(self) -> float:
-        """The smallest normal number of the precision that the norm is measured in."""
-        wide = any(gradient.dtype in WIDE for gradient in self.tensors)
-        return torch.finfo(torch.float64 if wide else torch.float32).tiny
+    smallest: float
+    alike: bool
+    identities: set[int]
 
 
 def global_norm(parameters: Parameters) -> float:
@@ -130,18 +136,23 @@ def global_norm(parameters: Parameters) -> float:
     return measure(gather(parameters))
 
 
-def gather(parameters: Parameters) -> Gradients:
+def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     """Return the gradients there are, or refuse them before anything is changed.
 
     Parameters
     ----------
     parameters : torch.Tensor, torch.nn.Module, torch.optim.Optimizer or iterable
         As for :func:`global_norm`.
+    known : set of int
+        The identities of an earlier result. If they are those of the parameters now,
+        it is not looked again whether gradients share memory: they do by the way a
+        program is written, not by what happens in a step.
 
     Returns
     -------
     Gradients
-        The gradients, detached, in the memory where they are.
+        The gradients, in the memory where they are. They may have a history of their
+        own, which what is done to them must not enter.
 
     Raises
     ------
@@ -150,40 +161,32 @@ def gather(parameters: Parameters) -> Gradients:
     """
     every: list[Tensor] = []
     seen: set[int] = set()
-    plain: list[Tensor] = []
+    whole: list[Tensor] = []
     sparse: list[Tensor] = []
-    spread: list[tuple[Tensor, Tensor | None]] = []
-    distributed = sys.modules.get("torch.distributed.tensor")
+    spread: list[Tensor] = []
     trained = False
+    flattens = "torch.distributed.fsdp" in sys.modules
     for parameter in _tensors(parameters):
-        if id(parameter) in seen:
+        identity = id(parameter)
+        if identity in seen:
             continue
-        seen.add(id(parameter))
+        seen.add(identity)
         every.append(parameter)
-        if not parameter.is_leaf:
-            raise ValueError(
-                "parameters must hold leaf tensors, got the result of a computation "
-                f"(shape {tuple(parameter.shape)}, {parameter.grad_fn}): only the "
-                "gradients of leaves are used by an optimizer"
-            )
-        if getattr(parameter, "_fsdp_flattened", False):
-            raise ValueError(
-                "parameters must not be those of FullyShardedDataParallel (FSDP1): "
-                "each process sees parts of unknown parameters, and would clip by "
-                "another norm. Use torch.distributed.fsdp.fully_shard (FSDP2), or the "
-                "module's own clip_grad_norm_"
-            )
+        if type(parameter) is nn.Parameter:
+            trained = True
+        else:
+            trained |= _is_trained(parameter)
+            if _is_spread(parameter):
+                spread.append(parameter)
+                continue
+        if flattens:
+            _refuse_fsdp1(parameter)
         gradient = parameter.grad
-        if not trained:
-            trained = (
-                gradient is not None
-                or parameter.requires_grad
-                or isinstance(parameter, nn.Parameter)
-            )
-        if distributed is not None and isinstance(parameter, distributed.DTensor):
-            spread.append((parameter, gradient))
-        elif gradient is not None:
-            (plain if gradient.layout is torch.strided else sparse).append(gradient)
+        if gradient is not None:
+            if gradient.layout is torch.strided:
+                whole.append(gradient)
+            else:
+                sparse.append(parameter)
     if not every:
         raise ValueError(
             f"{_WANTED}, got nothing. (A generator such as model.parameters() is used "
@@ -194,23 +197,74 @@ def gather(parameters: Parameters) -> Gradients:
             f"{_WANTED}, got tensors that neither have a gradient nor require one: "
             "are these gradients, or a state_dict?"
         )
-    shares = [_share(parameter, gradient) for parameter, gradient in spread]
+    kinds = _refuse_what_has_no_norm(whole)
+    for parameter in sparse:
+        kinds |= _refuse_what_has_no_norm([_sparse(parameter)])
+    memory = seen != known
+    if memory:
+        _refuse_shared_memory(whole)
+    shares = [_share(parameter) for parameter in spread]
     parts = [share.local for share in shares if share.local is not None]
-    for gradient in sparse:
-        if gradient.layout is not torch.sparse_coo:
-            raise ValueError(
-                f"gradients must be dense or sparse_coo, got one of {gradient.layout}"
-            )
-    _refuse_what_has_no_norm([*plain, *parts, *sparse])
-    _refuse_shared_memory([*plain, *parts])
-    whole = [gradient.detach() for gradient in plain]
-    if sparse:
-        whole += [_values(parameter) for parameter in every if _is_sparse(parameter)]
-    return Gradients(every, whole + parts, whole, shares)
+    kinds |= _refuse_what_has_no_norm(parts)
+    if parts and memory:
+        _refuse_shared_memory([*whole, *parts])
+    whole += [_values(parameter) for parameter in sparse]
+    wide = any(dtype in WIDE for dtype, _ in kinds)
+    smallest = torch.finfo(torch.float64 if wide else torch.float32).tiny
+    alike = len(kinds) == 1 and next(iter(kinds))[0] not in HALF
+    return Gradients(every, [*whole, *parts], whole, shares, smallest, alike, seen)
+
+
+def _is_trained(parameter: Tensor) -> bool:
+    """Whether a tensor is a parameter; refuse what can be none."""
+    if not parameter.is_leaf:
+        raise ValueError(
+            "parameters must hold leaf tensors, got the result of a computation "
+            f"(shape {tuple(parameter.shape)}, {parameter.grad_fn}): only the "
+            "gradients of leaves are used by an optimizer"
+        )
+    return (
+        parameter.requires_grad
+        or parameter.grad is not None
+        or isinstance(parameter, nn.Parameter)
+    )
+
+
+def _is_spread(parameter: Tensor) -> bool:
+    """Whether a parameter is a DTensor; if nobody imported them, it is not."""
+    distributed = sys.modules.get("torch.distributed.tensor")
+    return distributed is not None and isinstance(parameter, distributed.DTensor)
+
+
+def _refuse_fsdp1(parameter: Tensor) -> None:
+    if getattr(parameter, "_fsdp_flattened", False):
+        raise ValueError(
+            "parameters must not be those of FullyShardedDataParallel (FSDP1): each "
+            "process sees parts of unknown parameters, and would clip by another "
+            "norm. Use torch.distributed.fsdp.fully_shard (FSDP2), or the module's own "
+            "clip_grad_norm_"
+        )
+
+
+def _sparse(parameter: Tensor) -> Tensor:
+    """Return a sparse gradient, if it is of the kind that optimizers know."""
+    gradient = parameter.grad
+    assert gradient is not None
+    if gradient.layout is not torch.sparse_coo:
+        raise ValueError(
+            f"gradients must be dense or sparse_coo, got one of {gradient.layout}"
+        )
+    return gradient
 
 
 def _tensors(parameters: Parameters) -> Iterator[Tensor]:
-    """Yield every tensor in what was passed."""
+    """Return every tensor in what was passed, one after the other."""
+    if type(parameters) is list and {*map(type, parameters)} == {nn.Parameter}:
+        return iter(parameters)  # the usual case, and the fastest
+    return _tensors_inside(parameters)
+
+
+def _tensors_inside(parameters: Parameters) -> Iterator[Tensor]:
     if isinstance(parameters, Tensor):
         yield parameters
     elif isinstance(parameters, nn.Module):
@@ -237,10 +291,11 @@ def _tensors(parameters: Parameters) -> Iterator[Tensor]:
                 raise TypeError(f"{_WANTED}, got an item {item!r}")
 
 
-def _share(parameter: Any, gradient: Any) -> Share:
+def _share(parameter: Any) -> Share:
     """Return what of a DTensor lies here, and along which axes the rest does."""
     from torch.distributed.tensor import DTensor, Partial, Replicate
 
+    gradient = parameter.grad
     spread: Any = parameter if gradient is None else gradient
     if not isinstance(spread, DTensor):
         raise ValueError(
@@ -265,19 +320,20 @@ def _share(parameter: Any, gradient: Any) -> Share:
     return Share(mesh, axes, local)
 
 
-def _refuse_what_has_no_norm(gradients: list[Tensor]) -> None:
-    """Raise an error if a gradient is of a kind that cannot be measured or scaled."""
-    for gradient in gradients:
-        if gradient.dtype not in _TYPES:
+def _refuse_what_has_no_norm(
+    gradients: list[Tensor],
+) -> set[tuple[torch.dtype, torch.device]]:
+    """Return the kinds of gradients, or refuse what cannot be measured or scaled."""
+    kinds = {*map(_KIND, gradients)}
+    for dtype, device in kinds:
+        if dtype not in _TYPES:
             raise ValueError(
                 "gradients must be of a floating-point or complex type "
-                f"(16, 32 or 64 bits), got {gradient.dtype}"
+                f"(16, 32 or 64 bits), got {dtype}"
             )
-        if gradient.device.type == "meta":
-            raise ValueError(
-                "gradients must hold numbers, got one on the device 'meta', of shape "
-                f"{tuple(gradient.shape)}"
-            )
+        if device.type == "meta":
+            raise ValueError("gradients must hold numbers, got one on 'meta'")
+    return kinds
 
 
 def _refuse_shared_memory(gradients: list[Tensor]) -> None:
@@ -339,10 +395,6 @@ def _offsets(gradient: Tensor) -> Tensor:
     return offsets
 
 
-def _is_sparse(parameter: Tensor) -> bool:
-    return parameter.grad is not None and parameter.grad.is_sparse
-
-
 def _values(parameter: Tensor) -> Tensor:
     """Return the values of a sparse gradient, each row once."""
     gradient = parameter.grad
@@ -352,22 +404,23 @@ def _values(parameter: Tensor) -> Tensor:
     return parameter.grad.values().detach()
 
 
+@torch.no_grad()
 def measure(gradients: Gradients) -> float:
     """Return the norm of all gradients taken as one vector, the same on every rank."""
-    norm = local_norm(gradients.whole)
+    norm = local_norm(gradients.whole, gradients.alike)
     if not gradients.shares:
         return norm
     copies = len(gradients.parameters) > len(gradients.shares)
     return _put_together(norm if copies else None, gradients.shares)
 
 
-def local_norm(gradients: list[Tensor]) -> float:
+def local_norm(gradients: list[Tensor], alike: bool = False) -> float:
     """Return the norm of gradients that lie in this process."""
     if not gradients:
         return 0.0
-    if any(gradient.dtype in HALF for gradient in gradients):
+    if not alike and any(gradient.dtype in HALF for gradient in gradients):
         gradients = [g.float() if g.dtype in HALF else g for g in gradients]
-    norm = float(get_total_norm(gradients))
+    norm = float(total_norm(gradients, alike))
     if TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
@@ -375,11 +428,18 @@ def local_norm(gradients: list[Tensor]) -> float:
         gradient.to(torch.complex128 if gradient.is_complex() else torch.float64)
         for gradient in gradients
     ]
-    norm = float(get_total_norm(wide))
+    norm = float(total_norm(wide))
     if TINIEST < norm < math.inf or math.isnan(norm):
         return norm
     shift = 1 / SHIFT if norm > 1 else SHIFT
-    return float(get_total_norm([gradient * shift for gradient in wide])) / shift
+    return float(total_norm([gradient * shift for gradient in wide])) / shift
+
+
+def total_norm(gradients: list[Tensor], alike: bool = False) -> Tensor:
+    """Return the norm as PyTorch's get_total_norm does, faster if all are alike."""
+    if not alike:
+        return get_total_norm(gradients)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
 
 
 def _put_together(whole: float | None, shares: list[Share]) -> float:
@@ -452,6 +512,7 @@ def _largest(norms: list[float]) -> float:
     return math.nan if any(map(math.isnan, norms)) else max(norms)
 
 
+@torch.no_grad()
 def scale(gradients: list[Tensor], norm: float, threshold: float) -> None:
     """Multiply gradients of a norm by ``threshold / norm``, in place."""
     factor = threshold / norm

@@ -47,21 +47,27 @@ _ADVICE = (
 )
 
 
-# The scalers seen last, and how many references there were to their classes. Each
-# instance holds one, so that a new scaler is noticed without a search.
+# The scalers seen last, the classes there were, and how many references to these. Each
+# instance and each derived class holds one, so that a new one is noticed cheaply.
 _known: list[weakref.ref[GradScaler]] = []
+_classes: list[Any] = []
 _references = -1
 
 
 def _scalers() -> list[GradScaler]:
     """Return the live scalers that have scaled something."""
-    global _known, _references
-    references = sum(map(sys.getrefcount, _family(GradScaler)))
-    scalers = [one for one in (ref() for ref in _known) if one is not None]
-    if references != _references or len(scalers) < len(_known):
+    global _known, _classes, _references
+    if sum(map(sys.getrefcount, _classes)) == _references:
+        if not _known:
+            return []
+        scalers = [one for one in (ref() for ref in _known) if one is not None]
+    else:
+        scalers = []
+    if len(scalers) < len(_known) or not scalers:
         scalers = _alive(GradScaler)
         _known = [weakref.ref(scaler) for scaler in scalers]
-        _references = references
+        _classes = _family(GradScaler)
+        _references = sum(map(sys.getrefcount, _classes))
     return [one for one in scalers if one.is_enabled() and one._scale is not None]
 
 
