@@ -128,6 +128,7 @@ def trained(clip: AutoClip, step_with) -> tuple[list[Report], list[torch.Tensor]
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
 @pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
 def test_a_compiled_step_is_the_eager_one_bit_for_bit(backend):
     expected, right = trained(AutoClip(30, ramp=4), lambda step: step)
