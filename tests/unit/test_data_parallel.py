@@ -1,6 +1,9 @@
-"""AutoClip over two real processes: all ranks decide alike, and as one would."""
+"""AutoClip over real processes: all ranks decide alike, and as one would."""
 
+import json
+import math
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import torch.multiprocessing as mp
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from descent.clipping import AutoClip, global_norm
+from descent.clipping import AutoClip, ClipNorm, global_norm
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +93,180 @@ def test_two_ranks_decide_alike_and_as_one_process_would(kind, tmp_path):
     )
     for found, expected in zip(first, [norms, thresholds, *weights], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+# --- Gradients that are spread in several ways ------------------------------
+
+SHAPES = {
+    "rows": (3, 4),
+    "columns": (2, 6),
+    "both": (5, 3),
+    "copies": (4,),
+    "own": (7,),
+}
+
+
+def whole_gradients(step: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    return {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64) * (1 + step)
+        for name, shape in SHAPES.items()
+    }
+
+
+def spread(full: torch.Tensor, name: str, meshes: dict):
+    """Return a tensor as this rank has it: a DTensor of one of three kinds, or plain.
+
+    Of three rows over four ranks, one rank has none.
+    """
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    if name == "own":
+        return full.clone()
+    mesh, placements = {
+        "rows": (meshes["line"], [Shard(0)]),
+        "columns": (meshes["grid"], [Replicate(), Shard(1)]),
+        "both": (meshes["grid"], [Shard(0), Shard(1)]),
+        "copies": (meshes["line"], [Replicate()]),
+    }[name]
+    return distribute_tensor(full, mesh, placements)
+
+
+def begin_rank(rank: int, ranks: int, port: int) -> dict:
+    from torch.distributed.device_mesh import init_device_mesh
+
+    torch.set_num_threads(1)
+    address = f"tcp://127.0.0.1:{port}"
+    dist.init_process_group("gloo", init_method=address, rank=rank, world_size=ranks)
+    grid = init_device_mesh("cpu", (ranks // 2, 2), mesh_dim_names=("outer", "inner"))
+    return {"line": init_device_mesh("cpu", (ranks,)), "grid": grid}
+
+
+def spread_main(rank: int, ranks: int, port: int, folder: str) -> None:
+    meshes = begin_rank(rank, ranks, port)
+    try:
+        weights = {
+            name: nn.Parameter(
+                spread(torch.zeros(shape, dtype=torch.float64), name, meshes)
+            )
+            for name, shape in SHAPES.items()
+        }
+        clip, reports, lengths = AutoClip(50), [], []
+        for step in range(6):
+            for name, gradient in whole_gradients(step).items():
+                weights[name].grad = spread(gradient, name, meshes)
+            if step == 3 and rank == 0:  # one rank only, in a part that only it has
+                weights["rows"].grad.to_local()[0, 0] = math.nan
+            reports.append(clip(weights.values()))
+            wholes = [
+                w.grad.full_tensor() if name != "own" else w.grad
+                for name, w in weights.items()
+            ]
+            lengths.append(math.hypot(*(whole.norm().item() for whole in wholes)))
+        if rank == 1:
+            weights["rows"].grad = None
+        without = global_norm(weights.values())
+        weights["own"].grad = torch.full((7,), 1.0 + rank, dtype=torch.float64)
+        before = weights["columns"].grad.to_local().clone()
+        with pytest.raises(ValueError, match="same in all processes"):
+            ClipNorm(1e-3)(weights.values())
+        untouched = torch.equal(weights["columns"].grad.to_local(), before)
+        result = [reports, lengths, clip.skipped_steps, untouched, without]
+        Path(f"{folder}/{rank}.json").write_text(json.dumps(result))
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_whatever_is_spread_has_one_norm_and_one_decision(ranks, tmp_path):
+    mp.spawn(spread_main, (ranks, free_port(), str(tmp_path)), nprocs=ranks)
+    results = [json.loads((tmp_path / f"{i}.json").read_text()) for i in range(ranks)]
+    reports, lengths, skipped, untouched, without = results[0]
+    for other in results[1:]:
+        assert json.dumps(other) == json.dumps(results[0])
+    assert skipped == 1
+    assert untouched
+    # A part that is missing on one rank is missing from the norm of all.
+    assert 0 < without < lengths[-1]
+
+    one = AutoClip(50)
+    for step, (report, length) in enumerate(zip(reports, lengths, strict=True)):
+        gradients = whole_gradients(step)
+        weights = [nn.Parameter(torch.zeros_like(g)) for g in gradients.values()]
+        for weight, gradient in zip(weights, gradients.values(), strict=True):
+            weight.grad = gradient
+        if step == 3:
+            weights[0].grad[0, 0] = math.nan
+            assert one(weights).skipped
+            assert report[3]
+            assert length == 0
+            continue
+        expected = one(weights)
+        np.testing.assert_allclose(report[:2], expected[:2], rtol=1e-12)
+        assert report[2:] == list(expected[2:])
+        assert length == pytest.approx(min(expected[:2]), rel=1e-12)
+
+
+def fsdp1_main(rank: int, port: int) -> None:
+    import warnings
+
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    begin_rank(rank, RANKS, port)
+    try:
+        for original in (True, False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model = FullyShardedDataParallel(
+                    nn.Linear(4, 4),
+                    use_orig_params=original,
+                    device_id=torch.device("cpu"),
+                )
+                model(torch.ones(2, 4)).sum().backward()
+            clip = AutoClip()
+            with pytest.raises(ValueError, match=r"FSDP1.*fully_shard.*clip_grad"):
+                clip(model.parameters())
+            assert clip.history.size == 0
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_the_older_fsdp_is_refused_with_advice():
+    mp.spawn(fsdp1_main, (free_port(),), nprocs=RANKS)
+
+
+def tensor_parallel_main(rank: int, port: int, folder: str) -> None:
+    from torch.distributed.tensor.parallel import (
+        ColwiseParallel,
+        RowwiseParallel,
+        parallelize_module,
+    )
+
+    meshes = begin_rank(rank, RANKS, port)
+    try:
+        # The norm layer stays plain; every rank has it whole.
+        model = beside_a_plain_layer()
+        plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
+        parallelize_module(model, meshes["line"], plan)
+        norms, thresholds, weights = train(model, batches())
+        np.savez(f"{folder}/{rank}.npz", norms, thresholds, *weights)
+    finally:
+        dist.destroy_process_group()
+
+
+def beside_a_plain_layer() -> nn.Module:
+    torch.manual_seed(0)
+    layers = nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3), nn.LayerNorm(3)
+    return nn.Sequential(*layers, nn.Linear(3, 1)).double()
+
+
+@pytest.mark.slow
+def test_tensor_parallel_layers_beside_plain_ones(tmp_path):
+    mp.spawn(tensor_parallel_main, (free_port(), str(tmp_path)), nprocs=RANKS)
+    expected = train(beside_a_plain_layer(), batches())
+    for rank in range(RANKS):
+        found = [a for _, a in sorted(np.load(tmp_path / f"{rank}.npz").items())]
+        for one, other in zip(found, [*expected[:2], *expected[2]], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9)

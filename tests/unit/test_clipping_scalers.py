@@ -1,0 +1,418 @@
+"""Gradient scalers, optimizers with a clipper, and norms that stay not finite."""
+
+import copy
+import gc
+import math
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.amp import GradScaler
+
+from descent.clipping import AutoClip, ClipNorm, SkippedStepsWarning
+
+ADVICE = r"scaler.unscale_\(optimizer\).*scaler=scaler"
+
+
+@pytest.fixture(autouse=True)
+def nobody_elses_scalers():
+    gc.collect()
+    yield
+    gc.collect()
+
+
+def parameter(*gradient: float) -> nn.Parameter:
+    weight = nn.Parameter(torch.zeros(len(gradient), dtype=torch.float64))
+    weight.grad = torch.tensor(gradient, dtype=torch.float64)
+    return weight
+
+
+class Loop:
+    """A small training with a scaler; `clip_with` is called where one clips."""
+
+    def __init__(self, scale: float, *, kind=torch.optim.SGD, enabled=True, **options):
+        torch.manual_seed(0)
+        self.model = nn.Linear(4, 1)
+        self.optimizer = kind(self.model.parameters(), lr=0.01, **options)
+        self.scaler = GradScaler(
+            "cpu", init_scale=scale, growth_interval=10**6, enabled=enabled
+        )
+        self.data = torch.Generator().manual_seed(1)
+
+    def run(self, steps: int, clip_with, *, unscale: bool = False) -> None:
+        for _ in range(steps):
+            x = torch.randn(8, 4, generator=self.data)
+            self.optimizer.zero_grad()
+            loss = (self.model(x) - 3 * x[:, :1]).pow(2).mean()
+            self.scaler.scale(loss).backward()
+            if unscale:
+                self.scaler.unscale_(self.optimizer)
+            clip_with(self)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+
+
+def call(clip, **options):
+    return lambda loop: clip(loop.model.parameters(), **options)
+
+
+def told(clip):
+    return lambda loop: clip(loop.model.parameters(), scaler=loop.scaler)
+
+
+def plain_history(steps: int = 12, **options) -> np.ndarray:
+    clip = AutoClip(50)
+    Loop(1, enabled=False, **options).run(steps, call(clip))
+    return clip.history
+
+
+@pytest.fixture(scope="module")
+def scale_of_pytorch() -> float:
+    """The scale after six steps with PyTorch's own clipping."""
+    loop = Loop(2.0**127)
+    clip = nn.utils.clip_grad_norm_
+    loop.run(6, lambda loop: clip(loop.model.parameters(), 1.0), unscale=True)
+    assert loop.scaler.get_scale() < 2.0**126
+    return loop.scaler.get_scale()
+
+
+# --- Overflow reaches the scaler --------------------------------------------
+
+
+def test_overflow_is_refused_where_nobody_unscaled():
+    loop, clip = Loop(2.0**127), AutoClip()
+    with pytest.raises(RuntimeError, match=ADVICE):
+        loop.run(1, call(clip))
+    assert clip.history.size == clip.skipped_steps == 0
+    assert not loop.model.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("policy", ["skip", "ignore"])
+@pytest.mark.parametrize("clipper", [AutoClip, partial(ClipNorm, 1.0)])
+@pytest.mark.parametrize(
+    ("way", "unscale"), [(told, False), (told, True), (call, True)]
+)
+def test_the_scale_falls_as_with_pytorchs_own_clipping(
+    policy, clipper, way, unscale, scale_of_pytorch
+):
+    loop, clip = Loop(2.0**127), clipper(nonfinite=policy)
+    loop.run(6, way(clip), unscale=unscale)
+    assert loop.scaler.get_scale() == scale_of_pytorch
+    assert clip.skipped_steps == math.log2(2.0**127 / scale_of_pytorch)
+
+
+def test_at_a_scale_of_one_overflow_is_still_the_scalers():
+    loop, clip = Loop(1.0), AutoClip()
+
+    def poison_and_clip(loop):
+        loop.model.weight.grad[0, 0] = math.inf
+        assert clip(loop.model.parameters(), scaler=loop.scaler).skipped
+
+    loop.run(2, poison_and_clip)
+    assert loop.scaler.get_scale() == 0.25
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_history_holds_norms_of_gradients(fused):
+    options = {"kind": torch.optim.Adam, "fused": fused}
+    expected = plain_history(**options)
+    for unscale, way in ((False, told), (True, told), (True, call)):
+        loop, clip = Loop(2.0**10, **options), AutoClip(50)
+        loop.run(12, way(clip), unscale=unscale)
+        np.testing.assert_allclose(clip.history, expected, rtol=1e-5)
+        assert loop.scaler.get_scale() == 2.0**10
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("unscale", [False, True])
+def test_an_attached_clipper_needs_no_scaler(fused, unscale, scale_of_pytorch):
+    options = {"kind": torch.optim.Adam, "fused": fused}
+    loop, clip = Loop(2.0**10, **options), AutoClip(50)
+    clip.attach(loop.optimizer)
+    loop.run(12, lambda loop: None, unscale=unscale)
+    np.testing.assert_allclose(clip.history, plain_history(**options), rtol=1e-5)
+    loop = Loop(2.0**127, **options)
+    AutoClip().attach(loop.optimizer)
+    loop.run(6, lambda loop: None, unscale=unscale)
+    assert loop.scaler.get_scale() == scale_of_pytorch
+
+
+def test_a_scale_without_overflow_is_found_at_once_or_one_step_late():
+    loop, clip = Loop(2.0**10), AutoClip()
+    with pytest.raises(RuntimeError, match=ADVICE):
+        loop.run(1, call(clip))
+    assert clip.history.size == 0
+    # A scaler that has worked before could be at work for others; its step tells.
+    loop, clip = Loop(2.0**10), AutoClip()
+    loop.run(2, lambda loop: None)
+    with pytest.raises(RuntimeError, match="in an earlier step"):
+        loop.run(3, call(clip))
+    assert clip.history.size == 1
+
+
+def test_the_wrong_order_is_found():
+    loop, clip = Loop(2.0**10), AutoClip()
+    loop.run(1, lambda loop: None)
+
+    def too_early(loop):
+        clip(loop.model.parameters())
+        loop.scaler.unscale_(loop.optimizer)
+
+    with pytest.raises(RuntimeError, match="in an earlier step"):
+        loop.run(3, too_early)
+
+
+# --- Nobody is refused who is right -----------------------------------------
+
+
+def test_a_scaler_that_was_left_over_is_no_obstacle():
+    old, clip = Loop(2.0**10), AutoClip(50)
+    old.run(3, lambda loop: None)
+    loop = Loop(1, enabled=False)
+    loop.run(12, call(clip))
+    assert np.array_equal(clip.history, plain_history())
+    weight = parameter(math.nan)
+    assert clip([weight, *loop.model.parameters()]).skipped
+
+
+def test_two_networks_of_which_one_has_a_scaler():
+    scaled, plain = Loop(2.0**10), Loop(1, enabled=False)
+    clips = AutoClip(50), AutoClip(50)
+    for _ in range(12):
+        scaled.run(1, told(clips[0]))
+        plain.run(1, call(clips[1]))
+    for clip in clips:
+        np.testing.assert_allclose(clip.history, plain_history(), rtol=1e-5)
+    plain.optimizer.zero_grad()
+    (plain.model.weight.sum() * math.nan).backward()
+    assert clips[1](plain.model).skipped
+
+
+def test_one_scaler_for_two_optimizers():
+    first, second = Loop(2.0**10), Loop(1)
+    scaler, clips = first.scaler, (AutoClip(50), AutoClip(50))
+    for step in range(12):
+        for loop in (first, second):
+            x = torch.randn(8, 4, generator=loop.data)
+            loop.optimizer.zero_grad()
+            loss = (loop.model(x) - 3 * x[:, :1]).pow(2).mean()
+            scaler.scale(loss).backward()
+        scaler.unscale_(first.optimizer)
+        clips[0](first.model.parameters())
+        # The second is still scaled, and the clipper is told.
+        parameters = second.optimizer if step % 2 else second.model.parameters()
+        clips[1](parameters, scaler=scaler)
+        for loop in (first, second):
+            scaler.step(loop.optimizer)
+        scaler.update()
+    for clip in clips:
+        np.testing.assert_allclose(clip.history, plain_history(), rtol=1e-5)
+
+
+def test_a_disabled_scaler_says_that_there_is_none():
+    clip = AutoClip(50)
+    Loop(1, enabled=False).run(12, told(clip))
+    assert np.array_equal(clip.history, plain_history())
+    other = GradScaler("cpu")
+    other.scale(torch.ones(1))  # at its first step at the same time
+    with pytest.raises(RuntimeError, match="enabled=False"):
+        clip([parameter(1.0)])
+    clip([parameter(1.0)], scaler=GradScaler("cpu", enabled=False))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda loop: 1024.0, TypeError, "scaler must be .* got float"),
+        (lambda loop: GradScaler("cpu"), ValueError, "must have scaled the loss"),
+    ],
+)
+def test_a_bad_scaler_is_named(make, error, says):
+    clip, loop = AutoClip(), Loop(2.0)
+    with pytest.raises(error, match=says):
+        loop.run(1, lambda loop: clip(loop.model, scaler=make(loop)))
+    assert clip.history.size == 0
+
+
+def test_after_the_step_is_too_late():
+    loop, clip = Loop(2.0), AutoClip()
+    loop.optimizer.zero_grad()
+    loop.scaler.scale(loop.model(torch.ones(4)).sum()).backward()
+    loop.scaler.step(loop.optimizer)
+    with pytest.raises(ValueError, match=r"before scaler.step\(optimizer\)"):
+        clip(loop.model, scaler=loop.scaler)
+
+
+# --- Standing still ---------------------------------------------------------
+
+
+def test_many_skipped_steps_in_a_row_are_said_once_and_again_after_a_good_one():
+    clip = AutoClip()
+    bad, good = [parameter(math.nan)], [parameter(1.0)]
+
+    def poison(times: int) -> int:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(times):
+                bad[0].grad.fill_(math.nan)
+                clip(bad)
+        assert all(w.category is SkippedStepsWarning for w in caught)
+        return len(caught)
+
+    assert poison(24) == 0
+    clip(good)
+    assert poison(24) == 0
+    assert poison(100) == 1
+    clip(good)
+    assert poison(25) == 1
+    assert clip.skipped_steps == 24 + 24 + 100 + 25
+
+
+def test_standing_still_can_be_made_an_error():
+    clip = ClipNorm(1.0)
+    weight = parameter(math.inf)
+    for _ in range(24):
+        weight.grad.fill_(math.inf)
+        clip([weight])
+    weight.grad.fill_(math.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SkippedStepsWarning)
+        with pytest.raises(SkippedStepsWarning, match="25 steps in a row"):
+            clip([weight])
+
+
+# --- Attached to an optimizer -----------------------------------------------
+
+
+def quadratic(*start: float, kind=torch.optim.SGD, **options):
+    weight = nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    return weight, kind([weight], **{"lr": 0.1, **options})
+
+
+def step(weight, optimizer) -> None:
+    optimizer.zero_grad()
+    weight.pow(2).sum().div(2).backward()
+    optimizer.step()
+
+
+def test_an_attachment_clips_every_step_until_it_is_removed():
+    weight, optimizer = quadratic(3.0, 4.0, lr=1.0)
+    clip = ClipNorm(1.0)
+    attachment = clip.attach(optimizer)
+    step(weight, optimizer)
+    assert attachment.report.grad_norm == 5
+    torch.testing.assert_close(weight.data, torch.tensor([2.4, 3.2]).double())
+    attachment.remove()
+    attachment.remove()
+    step(weight, optimizer)
+    assert torch.equal(weight.data, torch.zeros(2).double())
+    with clip.attach(optimizer):
+        pass
+    clip([parameter(1.0)])  # free again
+
+
+def test_parameters_that_come_later_are_clipped_too():
+    weight, optimizer = quadratic(3.0)
+    clip = AutoClip()
+    clip.attach(optimizer)
+    step(weight, optimizer)
+    later = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    optimizer.add_param_group({"params": [later]})
+    weight.grad = torch.tensor([3.0]).double()
+    later.grad = torch.tensor([4.0]).double()
+    optimizer.step()
+    assert clip.history.tolist() == [3, 5]
+
+
+def test_an_attachment_clips_once():
+    weight, optimizer = quadratic(3.0)
+    _, other = quadratic(1.0)
+    clip = AutoClip()
+    attachment = clip.attach(optimizer)
+    with pytest.raises(ValueError, match="one optimizer, got a second"):
+        clip.attach(other)
+    with pytest.raises(ValueError, match="one optimizer, got a second"):
+        clip.attach(optimizer)
+    with pytest.raises(ValueError, match="attached already"):
+        AutoClip().attach(optimizer)
+    with pytest.raises(RuntimeError, match="is attached to an optimizer"):
+        clip([weight])
+    assert clip.history.size == 0
+    attachment.remove()
+    AutoClip().attach(optimizer)
+
+
+@pytest.mark.parametrize("keyword", [True, False])
+def test_a_closure_is_clipped_when_it_returns(keyword):
+    weight, optimizer = quadratic(3.0, 4.0, lr=1.0)
+    clip = ClipNorm(1.0)
+    clip.attach(optimizer)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = weight.pow(2).sum().div(2)
+        loss.backward()
+        return loss
+
+    loss = optimizer.step(closure=closure) if keyword else optimizer.step(closure)
+    assert loss.item() == 12.5
+    torch.testing.assert_close(weight.data, torch.tensor([2.4, 3.2]).double())
+
+
+def test_an_optimizer_that_asks_for_several_gradients_is_refused():
+    weight, lbfgs = quadratic(1.0, kind=torch.optim.LBFGS)
+    with pytest.raises(TypeError, match="LBFGS"):
+        AutoClip().attach(lbfgs)
+
+    class Twice(torch.optim.SGD):
+        def step(self, closure=None):
+            closure()
+            closure()
+
+    optimizer = Twice([weight], lr=0.1)
+    AutoClip().attach(optimizer)
+    with pytest.raises(RuntimeError, match="Twice calls its closure several times"):
+        optimizer.step(lambda: weight.sum().backward())
+
+
+def test_a_wrapped_optimizer_is_clipped_inside():
+    weight, optimizer = quadratic(3.0)
+
+    class Wrapper:
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+
+    clip = AutoClip()
+    clip.attach(Wrapper(optimizer))
+    step(weight, optimizer)
+    assert clip.history.tolist() == [3]
+    with pytest.raises(TypeError, match=r"optimizer must be .* got Linear"):
+        AutoClip().attach(nn.Linear(1, 1))
+
+
+def test_a_copy_is_attached_to_nothing():
+    weight, optimizer = quadratic(3.0)
+    clip = AutoClip()
+    clip.attach(optimizer)
+    step(weight, optimizer)
+    other = copy.deepcopy(clip)
+    other([parameter(2.0)])
+    assert other.history.tolist() == [3, 2]
+    assert clip.history.tolist() == [3]
+
+
+def test_a_schedule_and_a_state_do_not_detach():
+    weight, optimizer = quadratic(3.0)
+    clip = AutoClip()
+    clip.attach(optimizer)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    for _ in range(3):
+        step(weight, optimizer)
+        schedule.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+    clip.load_state_dict(clip.state_dict())
+    step(weight, optimizer)
+    assert clip.history.size == 4
