@@ -170,13 +170,21 @@ def _touched(statement: ast.stmt) -> set[str]:
 
 
 def _only_for_the_page(statement: ast.stmt) -> bool:
-    """Return whether a statement only checks, or hands numbers to the page."""
-    if isinstance(statement, ast.Assert):
-        return True
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        called = statement.value.func
-        return isinstance(called, ast.Name) and called.id in _FOR_THE_PAGE
-    return False
+    """Return whether a statement checks, or hands numbers to the page.
+
+    A loop does one of the two if it does so in its body.
+    """
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return False
+    return any(
+        isinstance(node, ast.Assert)
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in _FOR_THE_PAGE
+        )
+        for node in ast.walk(statement)
+    )
 
 
 def install(package: str) -> NotebookNode:
@@ -194,10 +202,9 @@ def install(package: str) -> NotebookNode:
         "# @title Install the book's package, where it is missing\n"
         "import importlib.util\n\n"
         'if importlib.util.find_spec("descent") is None:\n'
-        "    # In Colab some 30 MB, mostly scores of music. Where PyTorch is missing, "
-        "too, some\n"
-        "    # 400 MB: its edition without CUDA, since no cell needs a graphics card.\n"
-        '    print("Installing the book\'s package and what it needs ...")\n'
+        '    print("Installing the book\'s package and what it needs: some 30 MB in "\n'
+        '          "Colab, 300 MB where PyTorch is missing, too (without CUDA: no cell "\n'
+        '          "needs a graphics card).")\n'
         "    %pip install --extra-index-url https://download.pytorch.org/whl/cpu "
         f'"descent[book] @ {package}"',
         id="install",

@@ -34,8 +34,8 @@ FOLDER = "notebooks"
 PICTURES = frozenset({"image/svg+xml", "image/png", "image/gif"})
 
 NOTE = (
-    "*[This page]({page}) of the book {title}, to run. Change a cell and run on: the "
-    "cells then show your numbers, the sentences and captions keep the book's.*"
+    "*This is [a page of the book {title}]({page}) that you can run. Change a cell and "
+    "run on: the cells then show your numbers, sentences and captions keep the book's.*"
 )
 
 
@@ -250,7 +250,7 @@ def _write(
     )
     address = f"{site}{app.builder.get_target_uri(name)}"
     notebook = assembly.notebook(
-        NOTE.format(page=address, title=app.config["project"]),
+        NOTE.format(page=address, title=app.config["html_title"]),
         _foot(context, assembly.place),
     )
     target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
