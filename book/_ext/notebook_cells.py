@@ -59,31 +59,33 @@ def needed(cells: Sequence[tuple[str, bool]]) -> list[str]:
     """
     plain = [without_magics(source) for source, _ in cells]
     # When a function reads a global name is not known before it is called, so such
-    # names are wanted from the end to the beginning.
+    # names are wanted from the end to the beginning, and of code already read, too.
     wanted: set[str] = set()
-    for source, (_, hidden) in zip(plain, cells, strict=True):
-        if not hidden:
-            wanted |= _reads_in_functions(source)
-    alive: set[str] = set()
-    kept = []
-    for source, (original, hidden) in zip(
-        reversed(plain), reversed(cells), strict=True
-    ):
-        lines = source.splitlines()
-        parts = []
-        for statement in reversed(ast.parse(source).body):
-            text = "\n".join(lines[_start(statement) - 1 : statement.end_lineno])
-            if hidden and (
-                not _touched(statement) & (alive | wanted)
-                or _only_for_the_page(statement)
-            ):
-                continue
-            parts.append(text)
-            alive -= _bound(statement)
-            alive |= _reads(text)
-            wanted |= _reads_in_functions(text)
-        kept.append("\n".join(reversed(parts)) if hidden else original)
-    return kept[::-1]
+    while True:
+        before = len(wanted)
+        kept = []
+        alive: set[str] = set()
+        for source, (_, hidden) in zip(reversed(plain), reversed(cells), strict=True):
+            lines = source.splitlines()
+            parts = []
+            for statement in reversed(ast.parse(source).body):
+                text = "\n".join(lines[_start(statement) - 1 : statement.end_lineno])
+                if hidden and (
+                    not _touched(statement) & (alive | wanted)
+                    or _only_for_the_page(statement)
+                ):
+                    continue
+                parts.append(text)
+                alive -= _bound(statement)
+                alive |= _reads(text)
+                wanted |= _reads_in_functions(text)
+            kept.append("\n".join(reversed(parts)))
+        if len(wanted) == before:
+            break
+    return [
+        part if hidden else source
+        for part, (source, hidden) in zip(reversed(kept), cells, strict=True)
+    ]
 
 
 def without_magics(source: str) -> str:
@@ -202,9 +204,11 @@ def install(package: str) -> NotebookNode:
         "# @title Install the book's package, where it is missing\n"
         "import importlib.util\n\n"
         'if importlib.util.find_spec("descent") is None:\n'
-        '    print("Installing the book\'s package and what it needs: some 30 MB in "\n'
-        '          "Colab, 300 MB where PyTorch is missing, too (without CUDA: no cell "\n'
-        '          "needs a graphics card).")\n'
+        "    print(\n"
+        '        "Installing the book\'s package and what it needs: some 30 MB in "\n'
+        '        "Colab, 300 MB where PyTorch is missing, too (without CUDA, since "\n'
+        '        "no cell needs a graphics card)."\n'
+        "    )\n"
         "    %pip install --extra-index-url https://download.pytorch.org/whl/cpu "
         f'"descent[book] @ {package}"',
         id="install",

@@ -194,11 +194,15 @@ class NotebookText(MarkdownTranslator):
     # --- Headings, boxes ---------------------------------------------------------
 
     def visit_title(self, node: nodes.Element) -> None:
-        number = numbered(self.app, self.place.name, "section", node.get("places", ()))
         self.ensure_eol(2)
+        if "depth" not in node:  # of something else than a section
+            self.add("**")
+            return
+        number = numbered(self.app, self.place.name, "section", node["places"])
         self.add("#" * node["depth"] + " " + (f"{number}. " if number else ""))
 
     def depart_title(self, node: nodes.Element) -> None:
+        self.add("" if "depth" in node else "**")
         self.ensure_eol(2)
 
     def visit_section(self, node: nodes.Element) -> None:
@@ -206,18 +210,24 @@ class NotebookText(MarkdownTranslator):
 
     depart_section = visit_section
 
-    def _push_box(self, title: str) -> None:
-        """Begin a quotation with a title in its first line."""
+    def visit_admonition(self, node: nodes.Element) -> None:
+        """Begin a quotation with the box's title in its first line."""
+        titled = node.next_node(nodes.title)
+        title = _taken_title(node) if titled else node.tagname.capitalize()
         self.ensure_eol(2)
         self._push_context(IndentContext("> ", empty=True))
         self.add(f"**{title}**", suffix_eol=2)
 
-    def visit_admonition(self, node: nodes.Element) -> None:
-        self._push_box(_taken_title(node))
-
     def depart_admonition(self, node: nodes.Element) -> None:
         self._pop_context()
         self.ensure_eol(2)
+
+    visit_attention = visit_caution = visit_danger = visit_error = visit_admonition
+    visit_hint = visit_important = visit_note = visit_seealso = visit_admonition
+    visit_tip = visit_warning = visit_admonition
+    depart_attention = depart_caution = depart_danger = depart_admonition
+    depart_error = depart_hint = depart_important = depart_note = depart_admonition
+    depart_seealso = depart_tip = depart_warning = depart_admonition
 
     def visit_exercise_node(self, node: nodes.Element) -> None:
         number = numbered(self.app, self.place.name, "exercise", node["ids"])
@@ -251,6 +261,14 @@ class NotebookText(MarkdownTranslator):
         self._push_context(SubContext())
 
     def depart_definition(self, node: nodes.Element) -> None:
+        self._pop_context()
+        self.ensure_eol(2)
+
+    def visit_table(self, node: nodes.Element) -> None:
+        self.ensure_eol(2)
+        self._push_context(TableContext())
+
+    def depart_table(self, node: nodes.Element) -> None:
         self._pop_context()
         self.ensure_eol(2)
 

@@ -16,7 +16,7 @@ CLASS = "source-only"
 def _leave_out(app: Sphinx, doctree: nodes.document) -> None:
     """Take the boxes out of a page."""
     for box in list(doctree.findall(nodes.Admonition)):
-        if CLASS in box["classes"]:  # type: ignore[index]
+        if CLASS in box["classes"]:
             box.parent.remove(box)
 
 
