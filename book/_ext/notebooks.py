@@ -9,7 +9,6 @@ Colab open it from what `branches` leaves for publishing.
 from __future__ import annotations
 
 import html
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
@@ -216,16 +216,6 @@ def repository(config: Config) -> str:
     return url.rstrip("/")
 
 
-def _follow_fork(app: Sphinx, config: Config) -> None:
-    """In a fork's own workflow, let all links point at the fork."""
-    slug, server = (
-        os.environ.get("GITHUB_REPOSITORY"),
-        os.environ.get("GITHUB_SERVER_URL"),
-    )
-    if slug and server:
-        config["html_theme_options"]["repository_url"] = f"{server}/{slug}"
-
-
 def pages_with_cells(app: Sphinx) -> frozenset[str]:
     """Return the names of all pages that have a notebook."""
     return frozenset(
@@ -315,7 +305,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the theme has made its buttons at 501."""
     # Its translator asks for its settings.
     app.setup_extension("sphinx_markdown_builder")
-    app.connect("config-inited", _follow_fork)
-    app.connect("html-page-context", _write, priority=502)
-    app.connect("build-finished", _leave_branches, priority=960)
+    app.connect("html-page-context", _write, priority=order.NOTEBOOKS)
+    app.connect("build-finished", _leave_branches, priority=order.BRANCHES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

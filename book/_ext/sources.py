@@ -10,6 +10,8 @@ from __future__ import annotations
 from docutils import nodes
 from sphinx.application import Sphinx
 
+import order
+
 CLASS = "source-only"
 
 
@@ -22,5 +24,5 @@ def _leave_out(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, before anything looks at what a page says."""
-    app.connect("doctree-read", _leave_out, priority=300)
+    app.connect("doctree-read", _leave_out, priority=order.SOURCE_ONLY)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
