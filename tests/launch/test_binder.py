@@ -105,7 +105,7 @@ def test_runtime_names_a_supported_python():
     assert SpecifierSet(project["requires-python"]).contains(f"{version[1]}.0")
 
 
-@pytest.mark.parametrize("name", ["postBuild", "start", "newest-notebooks"])
+@pytest.mark.parametrize("name", ["postBuild", "start"])
 def test_what_binder_runs_are_programs(name: str):
     path = ROOT / "binder" / name
     assert path.stat().st_mode & 0o111 == 0o111
