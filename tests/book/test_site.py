@@ -1,6 +1,5 @@
 """The built book: every chapter ran, every number is there, every answer is right."""
 
-import json
 import os
 import re
 import sys

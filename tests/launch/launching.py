@@ -23,12 +23,11 @@ from typing import Any
 import nbformat
 import requests
 import websocket
-import yaml
 
-ROOT = Path(__file__).parents[2]
-SITE = ROOT / "book/_build/html"
+from book import SITE
+
 # The branch that holds everything.
-PUBLISHED = ROOT / "book/_build/notebooks"
+PUBLISHED = SITE.parent / "notebooks"
 
 # Run after a chapter's last cell. (Linux counts in kilobytes, macOS in bytes.)
 PEAK = """import resource, sys
@@ -39,19 +38,6 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def chapters() -> list[str]:
-    """Return the names of all pages with cells, in the order of the book."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text("utf8"))
-    files = [toc["root"]]
-    for part in toc.get("parts", [toc]):
-        files += [chapter["file"] for chapter in part["chapters"]]
-    return [name for name in files if _has_cells(ROOT / "book" / f"{name}.md")]
-
-
-def _has_cells(path: Path) -> bool:
-    return "\n```{code-cell}" in path.read_text("utf8")
 
 
 def published(name: str) -> nbformat.NotebookNode:

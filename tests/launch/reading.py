@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 
 from bs4 import BeautifulSoup, Tag
-from launching import SITE
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
+
+from book import SITE
 
 # A reader of notebooks that knows what all of them know: Markdown, tables, formulas.
 _MARKDOWN = (

@@ -12,11 +12,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from launching import PUBLISHED, ROOT, chapters, prepare, published
+from launching import PUBLISHED, prepare, published
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from book import ROOT, with_cells
 from branches import leave
 
 REQUIREMENTS = ROOT / "binder" / "requirements.txt"
@@ -144,7 +145,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_one_branch_holds_notebooks_on_top_of_the_other():
     environment, everything = contents(ENVIRONMENT), contents(PUBLISHED)
-    notebooks = {f"{name}.ipynb" for name in chapters()}
+    notebooks = {f"{name}.ipynb" for name in with_cells()}
     assert set(everything) == set(environment) | notebooks
     assert all(everything[path] == environment[path] for path in environment)
     assert {"LICENSE", "README.md", "binder/start", "pyproject.toml"} <= set(
@@ -270,7 +271,7 @@ def test_colabs_python_is_supported():
 
 
 def test_the_first_cell_takes_the_package_from_the_branch_and_says_so():
-    for name in chapters():
+    for name in with_cells():
         (cell,) = [c for c in published(name).cells if c.id == "install"]
         first = next(c for c in published(name).cells if c.cell_type == "code")
         assert first == cell

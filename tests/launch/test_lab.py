@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from launching import Server, chapters, published
+from launching import Server, published
 from playwright.sync_api import Browser, Locator, Page, expect
 from reading import page_of
+
+from book import with_cells
 
 SECONDS = 1000  # of milliseconds
 
@@ -90,7 +92,7 @@ def check_text(notebook: Locator, name: str) -> None:
 
 
 @pytest.mark.parametrize("viewer", VIEWERS)
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_a_chapter_reads_like_its_page(
     page: Page, server: Server, bare_server: Server, viewer: str, name: str
 ):

@@ -6,7 +6,9 @@ from typing import Any
 
 import jupytext
 import pytest
-from launching import Cell, Server, chapters, published, shown
+from launching import Cell, Server, published, shown
+
+from book import with_cells
 
 BROKEN = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
@@ -48,10 +50,10 @@ def run(server: Server, name: str, runs: Runs) -> list[Cell]:
 
 
 def test_there_are_chapters():
-    assert "line" in chapters()
+    assert "line" in with_cells()
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_chapter_shows_what_it_showed_before_it_ran(
     server: Server, name: str, runs: Runs
 ):
@@ -68,7 +70,7 @@ def test_chapter_shows_what_it_showed_before_it_ran(
             )
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", with_cells())
 def test_chapter_leaves_room_in_the_memory_of_binder(
     server: Server, name: str, runs: Runs
 ):

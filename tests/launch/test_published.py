@@ -7,7 +7,7 @@ import jupytext
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from launching import PUBLISHED, ROOT, SITE, chapters, published
+from launching import PUBLISHED, published
 from reading import (
     first_difference,
     page_of,
@@ -17,7 +17,9 @@ from reading import (
     words_of_page,
 )
 
-each_chapter = pytest.mark.parametrize("name", chapters())
+from book import ROOT, SITE, with_cells
+
+each_chapter = pytest.mark.parametrize("name", with_cells())
 
 HOME = "https://descent-book.github.io/descent/"
 
@@ -145,7 +147,7 @@ def test_hidden_code_is_folded_and_gives_nothing_away(name: str):
 def test_answers_that_the_pages_hide_are_not_in_the_notebooks():
     code = "\n".join(
         cell.source
-        for name in chapters()
+        for name in with_cells()
         for cell in published(name).cells
         if cell.cell_type == "code"
     )
@@ -175,7 +177,7 @@ def test_links_lead_somewhere(name: str):
 
 
 def test_the_chapters_are_a_chain():
-    names = chapters()
+    names = with_cells()
     for before, name, after in zip(
         [None, *names], names, [*names[1:], None], strict=False
     ):
@@ -193,8 +195,8 @@ def test_a_notebook_is_light(name: str):
 
 def test_there_is_one_copy_of_each_notebook():
     assert list((SITE / "_sources").glob("*.ipynb")) == []
-    assert {p.stem for p in (SITE / "notebooks").glob("*.ipynb")} == set(chapters())
-    for name in chapters():
+    assert {p.stem for p in (SITE / "notebooks").glob("*.ipynb")} == set(with_cells())
+    for name in with_cells():
         path = f"{name}.ipynb"
         copy = (SITE / "notebooks" / path).read_bytes()
         assert (PUBLISHED / path).read_bytes() == copy
