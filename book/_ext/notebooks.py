@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 
 import nbformat
 from docutils import nodes
-from jupyter_cache import get_cache
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
@@ -25,6 +24,7 @@ from sphinx.config import Config
 
 import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
+from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
 
@@ -196,46 +196,25 @@ class Assembly:
                 yield entry.replace("\n", " ")
 
 
-def with_outputs(app: Sphinx, notebook: NotebookNode) -> NotebookNode:
-    """Return a chapter's notebook with the outputs that the cache has for it.
-
-    The file that MyST-NB leaves has outputs only if the chapter ran in this build,
-    and none where they came from the cache.
-    """
-    cache = get_cache(app.config["nb_execution_cache_path"])
-    try:
-        _, executed = cache.merge_match_into_notebook(notebook)
-    except KeyError:
-        return notebook
-    return executed
-
-
 def repository(config: Config) -> str:
     """Return the repository's URL, as the theme's options have it."""
     url: str = config["html_theme_options"]["repository_url"]
     return url.rstrip("/")
 
 
-def pages_with_cells(app: Sphinx) -> frozenset[str]:
-    """Return the names of all pages that have a notebook."""
-    return frozenset(
-        name for name, data in app.env.metadata.items() if "kernelspec" in data
-    )
-
-
 def _write(
     app: Sphinx, name: str, template: str, context: dict[str, Any], page: Any
 ) -> None:
     """Write a chapter's notebook; let the page's buttons open and download it."""
-    if page is None or name not in pages_with_cells(app):
+    executed = executed_notebook(app, name)
+    if page is None or executed is None:
         return
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
     url, site = repository(app.config), app.config["html_baseurl"]
     assembly = Assembly(
         app,
         page,
-        with_outputs(app, nbformat.read(executed, as_version=4)),
-        Place(name, site, pages_with_cells(app)),
+        executed,
+        Place(name, site, frozenset(shown_runs(app.env))),
         f"{url}/archive/{ENVIRONMENT}.tar.gz",
     )
     address = f"{site}{app.builder.get_target_uri(name)}"
@@ -295,9 +274,6 @@ def _leave_branches(app: Sphinx, failure: Exception | None) -> None:
     written = Path(app.outdir) / FOLDER
     if not written.exists():
         return
-    for path in written.glob("*.ipynb"):
-        if path.stem not in pages_with_cells(app):
-            path.unlink()
     leave(Path(app.srcdir).parent, Path(app.outdir).parent, written)
 
 

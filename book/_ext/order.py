@@ -73,7 +73,8 @@ UNUSED               `assets`       writes one style with the rules that pages c
                                     takes away what no page asks for
 TIMES                `execution`    says how long each chapter ran
 BRANCHES             `notebooks`    leaves what publishing pushes to two branches
-SITE_CHECK           `site_check`   the last: what it has seen stays as it was
+SITE_CHECK           `site_check`   the last look: what it has seen stays as it was
+UNLOCK               `build_lock`   lets another build begin
 ===================  =============  ================================================
 """
 
