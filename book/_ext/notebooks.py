@@ -147,9 +147,9 @@ class Assembly:
             if self._code.pop(index) and self._sources[index]:
                 hidden.append(self._sources[index])
         if hidden:
-            cell = new_code_cell(
-                "\n".join(["# @title What the next cell needs", *hidden])
-            )
+            # The semicolon keeps a last expression from being shown.
+            code = "\n".join(["# @title What the next cell needs", *hidden])
+            cell = new_code_cell(f"{code};")
             fold(cell)
             self._add(cell)
         source = self._code.pop(here)

@@ -169,7 +169,7 @@ def test_a_page_becomes_plain_markdown(small_book: SmallBook, notebook):
 def test_cells_of_a_page_in_its_notebook(notebook):
     install, hidden, folded = (c for c in notebook.cells if c.cell_type == "code")
     assert install.id == "install"
-    assert hidden.source == "# @title What the next cell needs\nsecret = 41"
+    assert hidden.source == "# @title What the next cell needs\nsecret = 41;"
     assert folded.outputs[0].text == "41\n"
     for code in (install, hidden, folded):
         assert code.metadata.jupyter.source_hidden
