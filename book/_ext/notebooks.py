@@ -1,222 +1,259 @@
-"""Executed notebooks of every chapter, for download and for Colab.
+"""The notebook of every chapter: what a launch, Colab and the download button open.
 
-Colab opens no MyST, so each chapter is also published as an ``.ipynb`` with its
-outputs: a first cell installs the book's package where it is missing, and the
-numbers that the page glues into its text stand in the text. The site carries the
-notebooks in the folder ``notebooks/``; the publishing workflow puts the same folder
-on a branch of that name, because Colab opens notebooks only from a repository.
+It reads as the page does, runs by itself, and has the outputs of the build on it.
+Its text comes from the resolved page (`notebook_text`), its code and outputs from the
+executed chapter (`notebook_cells`). The site carries it for download; Binder and
+Colab open it from what `branches` leaves for publishing.
 """
 
 from __future__ import annotations
 
-import ast
-import json
+import html
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import nbformat
+from docutils import nodes
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
-from sphinx.util import logging
 
 import order
-from execution import executed_notebook
+from branches import ENVIRONMENT, NOTEBOOKS, leave
+from execution import executed_notebook, shown_runs
+from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
+from notebook_text import Place, folded_head, markdown, numbered
 
-logger = logging.getLogger(__name__)
-
+# Where the site has the notebooks for download.
 FOLDER = "notebooks"
-BRANCH = "notebooks"
 
-_GLUED = re.compile(r"\{glue:text\}`([\w-]+)(?::([^`]+))?`")
-_TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<[^`>]+>)?`")
-_REFERENCE = re.compile(r"\{(ref|numref|doc)\}`(?:([^`<]+?)\s*<[^`>]+>|([^`]+))`")
-_LISTING = re.compile(
-    r"^```\{literalinclude\} (\S+)\n((?:^:.*\n)*)```$", flags=re.MULTILINE
+PICTURES = frozenset({"image/svg+xml", "image/png", "image/gif"})
+
+NOTE = (
+    "*This is [a page of the book {title}]({page}) that you can run. Change a cell and "
+    "run on: the cells then show your numbers, sentences and captions keep the book's.*"
 )
-_CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
-_LABEL = re.compile(r"^\([\w-]+\)=\n", flags=re.MULTILINE)
 
 
-def names_of_places(app: Sphinx) -> dict[tuple[str, str], str]:
-    """Return what a page calls the places that a text refers to.
+def flat(page: nodes.document) -> Iterator[nodes.Element]:
+    """Yield the parts of a page in order, without the sections around them.
 
-    Returns
-    -------
-    dict of (str, str) to str
-        By role and label: ``("ref", "ch-loss")`` is the chapter's title,
-        ``("numref", "fig-loss")`` the figure's number.
-    """
-    found = {("doc", name): node.astext() for name, node in app.env.titles.items()}
-    standard = app.env.domaindata["std"]
-    for label, (_, _, title) in standard["labels"].items():
-        found["ref", label] = title
-    for label, (name, target) in standard["anonlabels"].items():
-        figures = app.env.toc_fignumbers.get(name, {}).get("figure", {})
-        if target in figures:
-            number = ".".join(str(part) for part in figures[target])
-            found["numref", label] = app.config.numfig_format["figure"] % number
-    return found
-
-
-def listing(folder: Path, name: str, options: str) -> str:
-    """Return what a listing shows, as a block of code.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the chapter lies, from which `name` leads to the program.
-    name : str
-        The program.
-    options : str
-        The listing's options; ``:lines:`` chooses some, counted from 1.
-    """
-    lines = (folder / name).read_text("utf8").splitlines()
-    chosen = re.search(r"^:lines: (.*)$", options, flags=re.MULTILINE)
-    if chosen:
-        kept = []
-        for part in chosen[1].split(","):
-            first, _, last = part.strip().partition("-")
-            kept += lines[int(first) - 1 : int(last or first)]
-        lines = kept
-    return "\n".join(["```python", *lines, "```"])
-
-
-def readable(
-    text: str,
-    numbers: dict[str, Any],
-    places: dict[tuple[str, str], str],
-    folder: Path,
-) -> str:
-    """Return a chapter's text with MyST's roles as plain Markdown.
-
-    Parameters
-    ----------
-    text : str
-        A Markdown cell.
-    numbers : dict
-        What the chapter glued, by name.
-    places : dict
-        What references say, by role and label.
-    folder : pathlib.Path
-        Where the chapter lies.
+    A title gets the `depth` of its section and, as `places`, what it is called.
     """
 
-    def number(match: re.Match[str]) -> str:
-        # A name that nothing was glued to is the page's to warn of.
-        if match[1] not in numbers:
-            return match[0]
-        return format(numbers[match[1]], match[2] or "")
-
-    text = _GLUED.sub(number, text)
-    text = _TERM.sub(r"\1", text)
-    text = _REFERENCE.sub(lambda m: f"*{m[2] or places.get((m[1], m[3]), m[3])}*", text)
-    text = _LISTING.sub(lambda m: listing(folder, m[1], m[2]), text)
-    text = _CITATION.sub(r"[\1]", text)
-    return _LABEL.sub("", text)
-
-
-def glued(path: Path) -> dict[str, Any]:
-    """Return what a chapter glued, by name, from the file that MyST-NB leaves.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; a chapter that glues nothing has none.
-    """
-    if not path.exists():
-        return {}
-    outputs = json.loads(path.read_text("utf8"))
-    return {
-        name: ast.literal_eval(output["data"]["text/plain"])
-        for name, output in outputs.items()
-    }
-
-
-def for_readers(
-    notebook: NotebookNode,
-    package: str,
-    numbers: dict[str, Any],
-    places: dict[tuple[str, str], str],
-    folder: Path,
-) -> NotebookNode:
-    """Return a copy of an executed notebook that runs and reads well by itself.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        The executed chapter.
-    package : str
-        What pip installs to get the book's package.
-    numbers, places, folder
-        As `readable` takes them.
-    """
-    copy = nbformat.from_dict(notebook)
-    for cell in copy.cells:
-        if cell.cell_type == "markdown":
-            cell.source = readable(cell.source, numbers, places, folder)
-        else:
-            cell.outputs = _merged(cell.get("outputs", []))
-    install = nbformat.v4.new_code_cell(
-        "# Installs the book's package where it is missing, in Colab for example.\n"
-        "import importlib.util\n\n"
-        'if importlib.util.find_spec("descent") is None:\n'
-        f'    %pip install --quiet "{package}"',
-        id="install",
-    )
-    copy.cells.insert(0, install)
-    return copy
-
-
-def _merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Return outputs with one stream of each name.
-
-    MyST-NB merges streams into the first of each name, and leaves the others behind:
-    what they say would be said twice.
-    """
-    streams: dict[str, NotebookNode] = {}
-    kept = []
-    for output in outputs:
-        if output.output_type == "stream":
-            first = streams.setdefault(output.name, output)
-            if first is not output:
-                if not first.text.rstrip().endswith(output.text.rstrip()):
-                    first.text += output.text
+    def parts(parent: nodes.Element, depth: int) -> Iterator[nodes.Element]:
+        for child in parent.children:
+            if isinstance(child, nodes.section):
+                yield from parts(child, depth + 1)
                 continue
-        kept.append(output)
-    return kept
+            if isinstance(child, nodes.title):
+                child["depth"] = depth
+                # The number of the page itself has no place to it.
+                child["places"] = [*parent["ids"]] if depth > 1 else [""]
+            yield child
+
+    yield from parts(page, 0)
 
 
-def repository(config: Config) -> tuple[str, str]:
-    """Return the repository's URL and branch from the theme's options."""
-    options = config["html_theme_options"]
-    return options["repository_url"].rstrip("/"), options["repository_branch"]
+class Assembly:
+    """A chapter's notebook in the making.
+
+    Parameters
+    ----------
+    app : sphinx.application.Sphinx
+    page : docutils.nodes.document
+        The chapter, resolved.
+    executed : nbformat.NotebookNode
+        The same, executed.
+    place : Place
+    package : str
+        Address from which pip takes the book's package.
+    """
+
+    def __init__(
+        self,
+        app: Sphinx,
+        page: nodes.document,
+        executed: NotebookNode,
+        place: Place,
+        package: str,
+    ) -> None:
+        self.app, self.page, self.place = app, page, place
+        self.cells: list[NotebookNode] = []
+        self._code = {
+            index: cell
+            for index, cell in enumerate(executed.cells)
+            if cell.cell_type == "code"
+        }
+        sources = [
+            (cell.source, bool(tags(cell) & LEFT_OUT)) for cell in self._code.values()
+        ]
+        self._sources = dict(zip(self._code, needed(sources), strict=True))
+        self._install: NotebookNode | None = install(package)
+        self._metadata = {
+            name: executed.metadata[name] for name in ("kernelspec", "language_info")
+        }
+
+    def notebook(self, head: str, foot: str) -> NotebookNode:
+        """Return the notebook, with a line below its title and one at its end."""
+        text: list[nodes.Element] = []
+        for part in flat(self.page):
+            if part.get("nb_element") == "cell_code":
+                self._write(text)
+                self._add_code(part)
+                text = []
+            elif isinstance(part, nodes.title) and part["depth"] > 1:
+                self._write(text)
+                text = [part]
+            elif isinstance(part, nodes.title):
+                self._write(text)
+                title = markdown(self.app, self.page, [part], self.place)
+                self._add(new_markdown_cell(f"{title}\n\n{head}"))
+                text = []
+            else:
+                text.append(part)
+        self._write(text)
+        sources = list(self._cited())
+        if sources:
+            listed = "\n".join(f"- {source}" for source in sources)
+            self._add(new_markdown_cell(f"## References\n\n{listed}"))
+        self._add(new_markdown_cell(foot))
+        return new_notebook(cells=self.cells, metadata=self._metadata)
+
+    def _add(self, cell: NotebookNode) -> None:
+        # Not by chance, as nbformat does: the same book gives the same files.
+        if cell.id != "install":
+            cell["id"] = f"{self.place.name}-{len(self.cells)}"
+        self.cells.append(cell)
+
+    def _write(self, text: list[nodes.Element]) -> None:
+        """Add a cell of text, if there is any."""
+        written = markdown(self.app, self.page, text, self.place)
+        if written:
+            self._add(new_markdown_cell(written))
+
+    def _add_code(self, part: nodes.Element) -> None:
+        """Add a cell that the page shows; before it what it needs, after it words."""
+        if self._install is not None:
+            self._add(self._install)
+            self._install = None
+        here = part["cell_index"]
+        hidden = []
+        for index in [index for index in self._code if index < here]:
+            if self._code.pop(index) and self._sources[index]:
+                hidden.append(self._sources[index])
+        if hidden:
+            # The semicolon keeps a last expression from being shown.
+            code = "\n".join(["# @title What the next cell needs", *hidden])
+            cell = new_code_cell(f"{code};")
+            fold(cell)
+            self._add(cell)
+        source = self._code.pop(here)
+        cell = new_code_cell(source.source, execution_count=source.execution_count)
+        cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
+        cell.outputs = merged(cell.outputs)
+        if tags(source) & FOLDED:
+            fold(cell)
+        if "raises-exception" in tags(source):
+            cell.metadata["tags"] = ["raises-exception"]
+        self._add(cell)
+        for figure in part.findall(nodes.figure):
+            self._describe(cell, figure)
+
+    def _describe(self, cell: NotebookNode, figure: nodes.figure) -> None:
+        """Add a figure's number, caption and alternative text below its cell."""
+        alternative = next(figure.findall(nodes.image)).get("alt", "")
+        for output in cell.outputs:
+            for kind in PICTURES & set(output.get("data", {})):
+                output.metadata[kind] = {"alt": alternative}
+        number = numbered(self.app, self.place.name, "figure", figure["ids"])
+        name = self.app.config.numfig_format["figure"] % number
+        caption = next(figure.findall(nodes.caption))
+        words = nodes.paragraph("", "", *(c.deepcopy() for c in caption.children))
+        said = markdown(self.app, self.page, [words], self.place)
+        self._add(
+            new_markdown_cell(
+                f"**{name}** {said}\n\n{folded_head('The figure in words')}\n\n"
+                f"{html.escape(alternative, quote=False)}\n\n</details>"
+            )
+        )
+
+    def _cited(self) -> Iterator[str]:
+        """Yield the works that the page cites, in the order of the book's list."""
+        places = {
+            node["refuri"].partition("#")[2]
+            for inline in self.page.findall(nodes.inline)
+            if "bibtex-citation" in inline["classes"]
+            for node in inline.findall(nodes.reference)
+        }
+        for citation in self.app.env.get_domain("cite").citations:  # type: ignore[attr-defined]
+            if citation.citation_id in places:
+                entry: str = citation.formatted_entry.text.render_as("markdown")
+                yield entry.replace("\n", " ")
 
 
-def _add_buttons(
-    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+def repository(config: Config) -> str:
+    """Return the repository's URL, as the theme's options have it."""
+    url: str = config["html_theme_options"]["repository_url"]
+    return url.rstrip("/")
+
+
+def _write(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], page: Any
 ) -> None:
-    """Write a chapter's notebook; offer it for download and in Colab."""
-    notebook = executed_notebook(app, name)
-    if notebook is None:
+    """Write a chapter's notebook; let the page's buttons open and download it."""
+    executed = executed_notebook(app, name)
+    if page is None or executed is None:
         return
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{name}.ipynb"
-    url, branch = repository(app.config)
+    url, site = repository(app.config), app.config["html_baseurl"]
+    assembly = Assembly(
+        app,
+        page,
+        executed,
+        Place(name, site, frozenset(shown_runs(app.env))),
+        f"{url}/archive/{ENVIRONMENT}.tar.gz",
+    )
+    address = f"{site}{app.builder.get_target_uri(name)}"
+    notebook = assembly.notebook(
+        NOTE.format(page=address, title=app.config["html_title"]),
+        _foot(context, assembly.place),
+    )
     target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
-    numbers = glued(executed.with_suffix(".glue.json"))
-    package = f"descent @ git+{url}@{branch}"
-    found = for_readers(
-        notebook, package, numbers, names_of_places(app), Path(app.srcdir)
-    )
-    nbformat.write(found, target)
+    nbformat.validate(notebook)
+    nbformat.write(notebook, target)
+    # The theme puts a copy of the builder's own there, full of directives.
+    (Path(app.outdir) / "_sources" / f"{name}.ipynb").unlink(missing_ok=True)
+    _lead(context, name, url)
 
+
+def _foot(context: dict[str, Any], place: Place) -> str:
+    """Return links to the chapters before and after."""
+    links = []
+    for which, word in (("prev", "Previous"), ("next", "Next")):
+        page = context.get(which)
+        if page:
+            title = re.sub(r"<[^>]+>", "", page["title"])
+            links.append(f"{word}: [{title}]({place.leads_to(page['link'])})")
+    return "\n\n".join(["---", *links])
+
+
+def _lead(context: dict[str, Any], name: str, url: str) -> None:
+    """Let a page's buttons lead to its notebook."""
+    slug = urlsplit(url).path
     for group in context["header_buttons"]:
         for button in group.get("buttons", []):
             if str(button.get("url", "")).endswith(".ipynb"):
                 button["url"] = context["pathto"](f"{FOLDER}/{name}.ipynb", 1)
+            if button.get("text") == "Binder":
+                hub = button["url"].partition("/v2/")[0]
+                button["url"] = (
+                    f"{hub}/v2/gh{slug}/{ENVIRONMENT}?urlpath=lab/tree/{name}.ipynb"
+                )
         if group.get("label") == "launch-buttons":
             group["buttons"].append(
                 {
@@ -225,12 +262,25 @@ def _add_buttons(
                     "tooltip": "Launch on Colab",
                     "icon": "_static/images/logo_colab.png",
                     "url": "https://colab.research.google.com/github"
-                    f"{urlsplit(url).path}/blob/{BRANCH}/{name}.ipynb",
+                    f"{slug}/blob/{NOTEBOOKS}/{name}.ipynb",
                 }
             )
 
 
+def _leave_branches(app: Sphinx, failure: Exception | None) -> None:
+    """Leave what publishing pushes to the branches for Binder and Colab."""
+    if failure is not None or app.builder.format != "html":
+        return
+    written = Path(app.outdir) / FOLDER
+    if not written.exists():
+        return
+    leave(Path(app.srcdir).parent, Path(app.outdir).parent, written)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the theme has made its buttons at 501."""
-    app.connect("html-page-context", _add_buttons, priority=order.NOTEBOOKS)
+    # Its translator asks for its settings.
+    app.setup_extension("sphinx_markdown_builder")
+    app.connect("html-page-context", _write, priority=order.NOTEBOOKS)
+    app.connect("build-finished", _leave_branches, priority=order.BRANCHES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,6 +25,7 @@ ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`
 ``doctree-read``: a chapter has run, or its outputs came from the cache.
 
 ===================  =============  ================================================
+SOURCE_ONLY          `sources`      takes out what only readers of the source need
 PICTURE_CHECK        `picture_check` refuses pictures without words, caption, partner
 EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the image of
                                     a figure to touch, whose file then is a still
@@ -71,6 +72,7 @@ REPAIRS              `repairs`      puts right what the theme's templates write
 UNUSED               `assets`       writes one style with the rules that pages can use;
                                     takes away what no page asks for
 TIMES                `execution`    says how long each chapter ran
+BRANCHES             `notebooks`    leaves what publishing pushes to two branches
 SITE_CHECK           `site_check`   the last look: what it has seen stays as it was
 UNLOCK               `build_lock`   lets another build begin
 ===================  =============  ================================================
@@ -79,6 +81,7 @@ UNLOCK               `build_lock`   lets another build begin
 LOCK = 0
 ADDRESSES = 400
 
+SOURCE_ONLY = 300
 PICTURE_CHECK = 380
 EXPLORABLE_DATA = 390
 PICTURES = 400
@@ -102,5 +105,6 @@ SITE_MAP = 580
 REPAIRS = 590
 UNUSED = 600
 TIMES = 900
+BRANCHES = 910
 SITE_CHECK = 950
 UNLOCK = 1000

@@ -273,6 +273,8 @@ def faults(app: Sphinx, doctree: nodes.document) -> Iterator[tuple[nodes.Node, s
         The page, as it was read.
     """
     for image in doctree.findall(nodes.image):
+        if _is_for_notebooks(image):
+            continue
         from_cell = "jupyter_execute" in image["uri"]
         name = Path(image["uri"]).name
         remedy = (
@@ -324,6 +326,18 @@ def _shown_as_image(raw: nodes.raw) -> bool:
     while above is not None and above.get("nb_element") != "mime_bundle":
         above = above.parent
     return above is not None and any(above.findall(nodes.image))
+
+
+def _is_for_notebooks(image: nodes.image) -> bool:
+    """Return whether a PNG stands beside an SVG, of which a page shows the SVG."""
+    above = image.parent
+    while above is not None and above.get("nb_element") != "mime_bundle":
+        above = above.parent
+    return (
+        above is not None
+        and image["uri"].endswith(".png")
+        and any(other["uri"].endswith(".svg") for other in above.findall(nodes.image))
+    )
 
 
 def _lonely(app: Sphinx, uri: str, from_cell: bool) -> str:

@@ -45,8 +45,12 @@ class SmallBook:
         self.html = self.book / "_build" / "html"
         for name in ("_ext", "_static", "_templates"):
             shutil.copytree(ROOT / "book" / name, self.book / name)
-        for name in ("_config.yml", "requirements.txt", "constraints.txt"):
+        for name in (
+            *("_config.yml", "requirements.txt", "constraints.txt"),
+            *("pyproject.toml", "LICENSE"),
+        ):
             shutil.copy(ROOT / name, root)
+        shutil.copytree(ROOT / "binder", root / "binder")
         (self.book / "_config.yml").symlink_to("../_config.yml")
         (self.book / "_toc.yml").symlink_to("../_toc.yml")
         for name in ("references.bib", "status.md"):

@@ -1,7 +1,5 @@
 """What a reader does with a page: look for a word, turn pages, open a solution."""
 
-import ast
-import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
@@ -101,7 +99,7 @@ def test_a_solution_is_reached_by_tab(page: Page, address: str):
 
 @each_chapter
 def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str):
-    owner, repo, branch = repository()
+    owner, repo, _ = repository()
     page.goto(f"{address}{name}.html")
     page.locator(".dropdown-launch-buttons > button").click()
     menu = page.locator(".dropdown-launch-buttons .dropdown-menu")
@@ -109,10 +107,10 @@ def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str)
 
     binder = menu.get_by_role("link", name="Binder").get_attribute("href") or ""
     assert unquote(binder) == (
-        f"https://mybinder.org/v2/gh/{owner}/{repo}/{branch}"
-        f"?urlpath=lab/tree/book/{name}.md"
+        f"https://mybinder.org/v2/gh/{owner}/{repo}/environment"
+        f"?urlpath=lab/tree/{name}.ipynb"
     )
-    assert source(name)
+    assert (SITE.parent / "notebooks" / f"{name}.ipynb").exists()
 
     colab = menu.get_by_role("link", name="Colab").get_attribute("href")
     assert colab == (
@@ -122,9 +120,7 @@ def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str)
 
 
 @each_chapter
-def test_the_notebook_for_download_reads_and_runs_by_itself(
-    page: Page, address: str, name: str
-):
+def test_the_notebook_for_download_is_there(page: Page, address: str, name: str):
     page.goto(f"{address}{name}.html")
     page.locator(".dropdown-download-buttons > button").click()
     link = page.locator(".dropdown-download-buttons .btn-download-notebook-button")
@@ -135,29 +131,6 @@ def test_the_notebook_for_download_reads_and_runs_by_itself(
     assert answer.ok
     notebook = nbformat.reads(answer.text(), as_version=4)
     nbformat.validate(notebook)
-
-    owner, repo, branch = repository()
-    first = notebook.cells[0]
-    assert first.cell_type == "code"
-    assert "%pip install" in first.source
-    assert f"git+https://github.com/{owner}/{repo}@{branch}" in first.source
-    ast.parse(re.sub(r"%pip .*", "pass", first.source))
-
-    code = [cell for cell in notebook.cells[1:] if cell.cell_type == "code"]
-    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    assert code
-    assert "{glue:" not in text
-    assert re.findall(r"\{(?:term|ref|numref|doc|cite[:\w]*|eq)\}`", text) == []
-    assert re.findall(r"\*(?:ch|fig)-[\w-]+\*|\{literalinclude\}", text) == []
-    # What the page shows is in the notebook: as many pictures, and some text.
-    pictures = sum(
-        mime in output.get("data", {})
-        for cell in code
-        for output in cell.outputs
-        for mime in ("image/svg+xml", "image/gif")
-    )
-    figures = page.locator("figure img.on-light, figure picture.animation").count()
-    assert pictures == figures
 
 
 def test_pages_without_cells_offer_no_launch(page: Page, address: str):

@@ -1,9 +1,9 @@
-"""What Binder does with the repository, without repo2docker.
+"""What Binder does with what the build leaves for it, without repo2docker.
 
 Binder installs what `binder/requirements.txt` names, runs `binder/postBuild` once,
-and starts a Jupyter server in the repository. Here the packages are those of the
-tests' own environment (the same pins), and the home directory is a fresh one, so
-that nobody's own configuration plays a part or is touched.
+and starts a Jupyter server, after `binder/start`. Here the packages are those of the
+tests' own environment (the same pins, and more), the folder is a copy, and the home
+directory a fresh one, so that nobody's own configuration plays a part or is touched.
 """
 
 import json
@@ -24,6 +24,11 @@ import nbformat
 import requests
 import websocket
 
+from book import SITE
+
+# The branch that holds everything.
+PUBLISHED = SITE.parent / "notebooks"
+
 # Run after a chapter's last cell. (Linux counts in kilobytes, macOS in bytes.)
 PEAK = """import resource, sys
 _most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -33,6 +38,13 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def published(name: str) -> nbformat.NotebookNode:
+    """Return a chapter's notebook as the build left it."""
+    path = PUBLISHED / f"{name}.ipynb"
+    assert path.exists(), f"{path} is missing: build the book first (make book)"
+    return nbformat.read(path, as_version=4)
 
 
 def fresh_environment(home: Path) -> dict[str, str]:
@@ -47,10 +59,10 @@ def fresh_environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PATH": programs}
 
 
-def post_build(root: Path, home: Path) -> None:
-    """Run binder/postBuild as Binder does: as a program, in the repository."""
+def prepare(program: str, root: Path, home: Path) -> None:
+    """Run a program of the folder binder/ as Binder does, in the branch's folder."""
     done = subprocess.run(
-        [root / "binder" / "postBuild"],
+        [root / "binder" / program, "true"],
         cwd=root,
         env=fresh_environment(home),
         capture_output=True,
@@ -59,7 +71,7 @@ def post_build(root: Path, home: Path) -> None:
     )
     if done.returncode:
         raise AssertionError(
-            f"binder/postBuild ended with {done.returncode}:\n"
+            f"binder/{program} ended with {done.returncode}:\n"
             f"{done.stdout}{done.stderr}"
         )
 
@@ -256,21 +268,34 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
     return sorted(streams.items()) + found
 
 
-def _never_save(home: Path) -> None:
-    """Keep the server from writing into the repository that is being tested."""
-    path = home / ".jupyter/labconfig/default_setting_overrides.json"
-    settings = json.loads(path.read_text("utf8"))
-    settings.setdefault("@jupyterlab/docmanager-extension:plugin", {})["autosave"] = (
-        False
-    )
-    path.write_text(json.dumps(settings), "utf8")
+def settle(home: Path, *, myst: bool) -> None:
+    """Set up a Lab for tests: nothing is saved, every cell is drawn at once.
+
+    Parameters
+    ----------
+    home : pathlib.Path
+        The server's home directory.
+    myst : bool
+        Whether the extension jupyterlab-myst is on, which Binder does not have.
+    """
+    folder = home / ".jupyter/labconfig"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    }
+    (folder / "default_setting_overrides.json").write_text(json.dumps(settings), "utf8")
+    if not myst:
+        page = folder / "page_config.json"
+        config = json.loads(page.read_text("utf8")) if page.exists() else {}
+        config.setdefault("disabledExtensions", {})["jupyterlab-myst"] = True
+        page.write_text(json.dumps(config), "utf8")
 
 
 @contextmanager
 def launched(root: Path, home: Path) -> Iterator[Server]:
-    """Start a Jupyter server in a repository, after its postBuild; stop it."""
-    post_build(root, home)
-    _never_save(home)
+    """Start a Jupyter server in a folder; stop it."""
     token = uuid.uuid4().hex
     log = home / "server.log"
     with log.open("wb") as out:

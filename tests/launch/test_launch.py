@@ -1,16 +1,14 @@
-"""A launched chapter opens as a notebook, runs, and shows what the site shows."""
+"""A launched chapter runs from top to bottom, and gives what it shows already."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 import jupytext
-import nbformat
 import pytest
-from launching import Cell, Server, shown
+from launching import Cell, Server, published, shown
 
-from book import ROOT, SITE, with_cells
+from book import with_cells
 
 BROKEN = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}
@@ -42,7 +40,7 @@ def runs() -> Runs:
 def run(server: Server, name: str, runs: Runs) -> list[Cell]:
     if name not in runs:
         try:
-            runs[name] = server.run(f"book/{name}.md")
+            runs[name] = server.run(f"{name}.ipynb")
         except AssertionError as error:
             runs[name] = error
     found = runs[name]
@@ -51,46 +49,23 @@ def run(server: Server, name: str, runs: Runs) -> list[Cell]:
     return found
 
 
-def test_there_are_with_cells():
+def test_there_are_chapters():
     assert "line" in with_cells()
 
 
-def test_markdown_opens_as_a_notebook(server: Server):
-    answer = server.call(
-        "GET", "lab/api/settings/@jupyterlab/docmanager-extension:plugin"
-    )
-    viewers = answer["schema"]["properties"]["defaultViewers"]["default"]
-    assert viewers["markdown"] == "Jupytext Notebook"
-    assert viewers["myst"] == "Jupytext Notebook"
-
-
 @pytest.mark.parametrize("name", with_cells())
-def test_chapter_runs(server: Server, name: str, runs: Runs):
+def test_chapter_shows_what_it_showed_before_it_ran(
+    server: Server, name: str, runs: Runs
+):
+    before = [cell for cell in published(name).cells if cell.cell_type == "code"]
     cells = run(server, name, runs)
     assert any(shown(cell.outputs) for cell in cells), "nothing came out of any cell"
-
-
-@pytest.mark.parametrize("name", with_cells())
-def test_chapter_shows_what_the_site_shows(server: Server, name: str, runs: Runs):
-    path = SITE / "notebooks" / f"{name}.ipynb"
-    if not path.exists():
-        pytest.fail(
-            f"{path} is missing: build the site first (make book)", pytrace=False
-        )
-    built = [
-        cell
-        for cell in nbformat.read(path, as_version=4).cells
-        if cell.cell_type == "code" and cell.id != "install"
-    ]
-    cells = run(server, name, runs)
-    if [cell.source for cell in cells] != [cell.source for cell in built]:
-        pytest.fail(f"the site has another {name}: build it (make book)", pytrace=False)
-    for cell, page in zip(cells, built, strict=True):
-        if shown(cell.outputs) != shown(page.outputs):
+    for cell, built in zip(cells, before, strict=True):
+        if shown(cell.outputs) != shown(built.outputs):
             pytest.fail(
-                f"book/{name}.md, code cell {cell.number}, gave\n"
-                f"{brief(cell.outputs)}\nwhere the site has\n{brief(page.outputs)}\n\n"
-                f"{cell.source}",
+                f"{name}.ipynb, code cell {cell.number}, gave\n"
+                f"{brief(cell.outputs)}\nwhere the page has\n{brief(built.outputs)}"
+                f"\n\n{cell.source}",
                 pytrace=False,
             )
 
@@ -100,7 +75,7 @@ def test_chapter_leaves_room_in_the_memory_of_binder(
     server: Server, name: str, runs: Runs
 ):
     run(server, name, runs)
-    assert server.peaks[f"book/{name}.md"] < 1500  # of the 2000 that there are
+    assert server.peaks[f"{name}.ipynb"] < 1000  # of the 2000 that there are
 
 
 def brief(outputs: list[dict[str, Any]]) -> str:
@@ -118,20 +93,19 @@ def brief(outputs: list[dict[str, Any]]) -> str:
 def test_a_broken_chapter_is_told(server: Server):
     broken = jupytext.reads(BROKEN, fmt="md:myst")
     with pytest.raises(AssertionError) as told:
-        server.run("book/broken.md", broken)
+        server.run("broken.ipynb", broken)
     message = str(told.value)
-    assert "book/broken.md, code cell 2 of 2, stopped with NameError" in message
+    assert "broken.ipynb, code cell 2 of 2, stopped with NameError" in message
     assert "    rat + 1" in message
     assert "Traceback" in message
 
     broken.cells[1].source = "rate = 1"
     with pytest.raises(AssertionError, match="code cell 1 of 2, is tagged"):
-        server.run("book/broken.md", broken)
+        server.run("broken.ipynb", broken)
 
 
 def test_a_launch_leaves_the_readers_own_configuration_alone(
     server: Server, home: Path
 ):
-    assert (home / ".jupyter/labconfig/default_setting_overrides.json").exists()
+    assert (home / ".jupyter/jupyter_server_config.json").exists()
     assert home != Path.home()
-    assert os.access(ROOT / "binder" / "postBuild", os.X_OK)

@@ -1,9 +1,11 @@
 """What the workflows promise: actions that run, and all published or nothing."""
 
+import os
 import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,9 +80,9 @@ def test_site_and_notebooks_are_published_together_or_not_at_all():
     steps = jobs["publish"]["steps"]
     order = [
         place(steps, "download-artifact@"),
-        place(steps, "git push .*--dry-run origin notebooks$"),
+        place(steps, "push --quiet --force --dry-run origin"),
         place(steps, "deploy-pages@"),
-        place(steps, "^git push --quiet --force origin notebooks$"),
+        place(steps, "push --quiet --force origin"),
     ]
     assert order == sorted(order)
     # Each step is taken only when those before it succeeded.
@@ -95,10 +97,54 @@ def test_what_is_published_was_tested_audited_and_printed():
     for before in (r"\.ci/run", "make audit", "make pdf"):
         assert place(steps, before) < site
         assert "continue-on-error" not in steps[place(steps, before)]
-    (notebooks,) = [s for s in steps if s.get("with", {}).get("name") == "notebooks"]
-    # The branch is the whole folder, and a build that left none is a failure.
-    assert notebooks["with"]["path"] == "book/_build/notebooks"
-    assert notebooks["with"]["if-no-files-found"] == "error"
+    (branches,) = [s for s in steps if s.get("with", {}).get("name") == "branches"]
+    # Each branch is a whole folder, and a build that left none is a failure.
+    assert branches["with"]["path"].split() == [
+        "book/_build/environment",
+        "book/_build/notebooks",
+    ]
+    assert branches["with"]["if-no-files-found"] == "error"
+
+
+def test_the_branch_of_the_image_changes_with_its_content_only(tmp_path: Path):
+    steps = workflow("book.yml")["jobs"]["publish"]["steps"]
+    commits = {}
+    for text in ("one", "other"):
+        folder = tmp_path / text
+        for branch in ("environment", "notebooks"):
+            (folder / branch).mkdir(parents=True)
+            (folder / branch / "README.md").write_text("of both")
+            subprocess.run(
+                ["git", "init", "--quiet", "--bare", str(folder / "origin.git")],
+                check=True,
+            )
+        (folder / "notebooks" / "line.ipynb").write_text(text)
+        for step in steps:
+            if "push" in step.get("run", ""):
+                script = re.sub(r'"https://.*"', '"$ORIGIN"', step["run"])
+                subprocess.run(
+                    ["bash", "-euo", "pipefail", "-c", script],
+                    cwd=folder,
+                    env={
+                        "PATH": os.environ["PATH"],
+                        "HOME": str(tmp_path),
+                        "ORIGIN": str(folder / "origin.git"),
+                        **step.get("env", {}),
+                    },
+                    check=True,
+                )
+        said = subprocess.run(
+            ["git", "for-each-ref", "--format=%(refname:short) %(objectname)"],
+            cwd=folder / "origin.git",
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        commits[text] = dict(line.split() for line in said.splitlines())
+        assert set(commits[text]) == {"environment", "notebooks"}
+    one, other = commits["one"], commits["other"]
+    assert one["environment"] == other["environment"]
+    assert one["notebooks"] != other["notebooks"]
 
 
 def test_every_python_that_is_allowed_is_tested():

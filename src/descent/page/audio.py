@@ -134,12 +134,17 @@ class Players:
         picture.save(file, "PNG", optimize=True)
         seen = _embedded("image/png", file.getvalue())
         heard = _embedded("audio/wav", wav(sound, self.sample_rate))
+        # A page of the book has a style sheet, which makes a grid of the rows. Elsewhere
+        # what a row holds stands beside each other, at half its height.
+        middle = "vertical-align: middle"
         return (
-            f'<div class="player"><span class="player-name">{name}</span>'
+            f'<div class="player"><span class="player-name" style="{middle}; '
+            f'display: inline-block; width: 9em">{name}</span>'
             f'<img class="dark-light" alt="Spectrogram of: {name}" src="{seen}" '
-            f'width="{picture.width}" height="{picture.height}" loading="lazy">'
-            f'<audio controls preload="none" aria-label="{name}" src="{heard}">'
-            "</audio></div>"
+            f'width="{picture.width}" height="{picture.height}" loading="lazy" '
+            f'style="{middle}"> '
+            f'<audio controls preload="none" aria-label="{name}" src="{heard}" '
+            f'style="{middle}"></audio></div>'
         )
 
 

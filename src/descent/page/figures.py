@@ -168,11 +168,12 @@ _STYLE: Any = {
 def use_style() -> None:
     """Draw every later figure in the book's style, sharp at any zoom.
 
-    In a notebook figures come out as SVG; elsewhere only the style changes.
+    In a notebook figures come out as SVG, and as PNG for a viewer that shows no SVG
+    in a notebook it did not run; elsewhere only the style changes.
     """
     mpl.rcParams.update(_STYLE)
     if get_ipython() is not None:
-        set_matplotlib_formats("svg", metadata={"Date": None})
+        set_matplotlib_formats("svg", "png", metadata={"Date": None})
 
 
 def new_figure(

@@ -278,7 +278,7 @@ def test_new_figure_leaves_the_settings_of_others_alone():
     assert dict(mpl.rcParams) == before
 
 
-def test_style_asks_a_notebook_for_svg_without_a_date(monkeypatch):
+def test_style_asks_a_notebook_for_svg_and_png_without_a_date(monkeypatch):
     asked = []
     monkeypatch.setattr(figures, "get_ipython", lambda: object())
     monkeypatch.setattr(
@@ -287,7 +287,7 @@ def test_style_asks_a_notebook_for_svg_without_a_date(monkeypatch):
     with mpl.rc_context():
         use_style()
         assert mpl.rcParams["axes.facecolor"] == GROUND
-    assert asked == [(("svg",), {"metadata": {"Date": None}})]
+    assert asked == [(("svg", "png"), {"metadata": {"Date": None}})]
 
 
 def test_lines_take_the_series_colors_in_order():
