@@ -134,8 +134,8 @@ class Players:
         picture.save(file, "PNG", optimize=True)
         seen = _embedded("image/png", file.getvalue())
         heard = _embedded("audio/wav", wav(sound, self.sample_rate))
-        # A page of the book has a style sheet, which makes a grid of the rows. Elsewhere
-        # what a row holds stands beside each other, at half its height.
+        # A page of the book has a style sheet, which makes a grid of the rows.
+        # Elsewhere what a row holds stands beside each other, at half its height.
         middle = "vertical-align: middle"
         return (
             f'<div class="player"><span class="player-name" style="{middle}; '
