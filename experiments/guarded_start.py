@@ -31,6 +31,8 @@ import torch
 from torch import Tensor, nn
 
 from descent.clipping import global_norm
+from descent.music.chorales import cache_folder, load_chorales
+from descent.music.separation import MaskNetwork, cut, draw_excerpts, evaluate, snr_loss
 from descent.recurrent import ReluRNN, adding_batch
 from descent.seeds import set_seed
 
@@ -43,10 +45,10 @@ FIRST_SEED = 100
 CANDIDATES = ("ramp 50", "ramp 100", "ramp 200", "smallest 50", "cleared 50")
 MATCHED = tuple(f"plain as {name}" for name in CANDIDATES)
 # Each after the run whose step lengths it takes.
+MOST = ("plain", "none", "fixed", *CANDIDATES, *MATCHED, "plain, path of ramp 100")
 EVERYTHING = (
-    *("plain", "none", "fixed", *CANDIDATES, *MATCHED, "ramp 100 as plain"),
-    "plain, path of ramp 100",
-    *("ceiling 1.5", "none, beta2 .95", "plain, beta2 .95", "rate warm-up 100"),
+    *(*MOST, "ramp 100 as plain", "ceiling 1.5", "rate warm-up 100"),
+    *("none, beta2 .95", "plain, beta2 .95"),
 )
 FEW = ("plain", "none", *CANDIDATES)
 LEVEL = 1 - 0.05 / len(CANDIDATES)
@@ -68,7 +70,7 @@ class Setting:
 # Those of the verdict's first and third condition come first.
 SETTINGS = {
     "adding": Setting("adding", "Adam", 1e-3, 800, 12, EVERYTHING),
-    "separation": Setting("separation", "Adam", 1e-3, 200, 8, EVERYTHING, fixed=3.0),
+    "separation": Setting("separation", "Adam", 1e-3, 200, 8, MOST, fixed=3.0),
     "regression": Setting("regression", "Adam", 1e-3, 800, 12, EVERYTHING),
     "adding, rate .003": Setting("adding", "Adam", 3e-3, 800, 8),
     "separation, rate .01": Setting("separation", "Adam", 1e-2, 200, 6),
@@ -131,15 +133,6 @@ def adding(seed: int) -> Task:
 
 def separation(seed: int) -> Task:
     """Separate violin and piano, one of them silent in every fifth excerpt."""
-    # The one task that needs the music.
-    from descent.music.separation import (
-        MaskNetwork,
-        cut,
-        draw_excerpts,
-        evaluate,
-        snr_loss,
-    )
-
     data = music()
     model, draw = MaskNetwork(), torch.Generator().manual_seed(seed)
 
@@ -156,8 +149,6 @@ def separation(seed: int) -> Task:
 @cache
 def music() -> Any:
     """Return the book's chorales."""
-    from descent.music.chorales import load_chorales
-
     return load_chorales()
 
 
@@ -319,7 +310,7 @@ def number(value: float) -> float:
 def runs() -> Iterator[Run]:
     """Return all runs in order: seed by seed, the judged settings first."""
     for names in (list(SETTINGS)[:3], list(SETTINGS)[3:7], list(SETTINGS)[7:]):
-        most = max(SETTINGS[name].seeds for name in names)
+        most = max((SETTINGS[name].seeds for name in names), default=0)
         for seed, name in itertools.product(range(most), names):
             if seed < SETTINGS[name].seeds:
                 for arm in SETTINGS[name].arms:
@@ -343,15 +334,17 @@ def logged(log: Path) -> list[Row]:
     """Return the finished runs of these settings and versions."""
     if not log.exists():
         return []
-    # A kill while a line was being written leaves a part of it.
-    whole, _, _ = log.read_text("utf8").rpartition("\n")
-    lines = map(json.loads, filter(None, whole.split("\n")))
+    lines = map(json.loads, log.read_text("utf8").splitlines())
     return [line["row"] for line in lines if line["of"] == fingerprint()]
 
 
 def sweep(log: Path, minutes: float) -> None:
     """Do the runs that are missing, for so many minutes of processor time at most."""
     log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab+") as file:
+        file.seek(0)
+        # A kill while a line was being written leaves a part of it.
+        file.truncate(file.read().rfind(b"\n") + 1)
     rows = logged(log)
     done = {Run(row["setting"], row["arm"], row["seed"]) for row in rows}
     left = 60 * minutes - sum(row["seconds"] for row in rows)
@@ -363,7 +356,6 @@ def sweep(log: Path, minutes: float) -> None:
         return steps[run]
 
     with log.open("a", encoding="utf8") as file:
-        file.write("" if not done else "\n")  # ends what a kill left
         for run in runs():
             if run in done:
                 continue
@@ -506,7 +498,9 @@ def main() -> None:
     """Read the command line, run, and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=35, help="of processor time")
-    parser.add_argument("--log", type=Path, default=Path("guarded_start.jsonl"))
+    parser.add_argument(
+        "--log", type=Path, default=cache_folder() / "guarded_start.jsonl"
+    )
     parser.add_argument("--record", action="store_true", help="keep the result")
     parser.add_argument("--output", type=Path, default=RECORD)
     arguments = parser.parse_args()
