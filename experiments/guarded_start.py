@@ -309,26 +309,26 @@ def number(value: float) -> float:
 def runs(log: Path) -> Iterator[Run]:
     """Return all runs, the most important first, in view of those that are done.
 
-    In three blocks of seeds: the judged settings, the controls, the other settings.
-    Where the plan says so, only for candidates that are better than plain so far.
+    In blocks of seeds: the judged settings, the controls, the other settings. Where
+    the plan says so, only for candidates that are better than plain so far. What is
+    beside the judgment comes last.
     """
-    for seeds in (range(5), range(5, 8), range(8, 12)):
-        first, others = list(SETTINGS)[:3], list(SETTINGS)[3:7]
-        # The adding problem is asked for 8 seeds before the others for more than 5.
-        both = [(seed, name) for seed in seeds for name in first]
-        if seeds[0] == 0:
-            both += [(seed, "adding") for seed in range(5, 8)]
-        for seed, name in both:
-            yield from some(
-                name, seed, [a for a in SETTINGS[name].arms if a not in MATCHED]
-            )
+    judging = ("plain", *CANDIDATES, "none")
+    for seeds in (range(3), range(3, 5), range(5, 8), range(8, 12)):
+        for seed in seeds:
+            for name in JUDGED:
+                yield from some(name, seed, judging)
         alive = better(logged(log))
         for seed in seeds:
             for name in JUDGED:
-                yield from some(name, seed, [f"plain as {a}" for a in alive])
-        for seed in seeds:
-            for name in others:
+                yield from some(name, seed, [f"plain as {arm}" for arm in alive])
+            yield from some("regression", seed, judging)
+            for name in list(SETTINGS)[3:7]:
                 yield from some(name, seed, ["plain", *alive])
+        for seed in seeds:
+            for name in list(SETTINGS)[:3]:
+                arms = SETTINGS[name].arms
+                yield from some(name, seed, [a for a in arms if a not in MATCHED])
     for seed in range(4):
         yield from some("adding, 2400 steps", seed, ["plain", "none", *alive])
 

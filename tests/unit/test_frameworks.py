@@ -151,6 +151,21 @@ def test_overflow_reaches_the_scaler_and_norms_are_those_of_gradients(way):
     assert clip.history[0] == pytest.approx(first_norm(), rel=1e-2)
 
 
+@tried("PyTorch", "a second training with a scaler of its own in one program")
+def test_the_scaler_of_an_earlier_training_is_no_suspect():
+    earlier = Overflowing()
+    for _ in range(2):
+        earlier.backward()
+        earlier.step()
+    training, clip = Overflowing(), AutoClip()
+    training.backward()
+    training.scaler.unscale_(training.optimizer)
+    assert clip(training.model.parameters()).skipped
+    training.step()
+    assert training.scaler.get_scale() == 2.0**23
+    assert earlier.scaler.get_scale() == 2.0**22
+
+
 @tried("PyTorch", "bfloat16 without a scaler")
 def test_bfloat16_needs_no_scaler():
     model, clip = unit(), AutoClip(100)
@@ -404,24 +419,22 @@ def test_accelerate_clips_accumulated_gradients_once(accelerator, attached):
 def test_accelerate_with_a_scaler_moves_as_without_clipping(
     accelerator, attached, fused
 ):
-    if fused and not attached:
-        pytest.skip("unscale_gradients() refuses a fused optimizer's second unscaling")
-
     def trained(clip):
         made = accelerator()
-        # Accelerate makes one on a GPU only; from here on it is the same code.
-        made.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**126)
+        # What Accelerate sets up on a GPU only; from here on it is the same code.
+        made.state._mixed_precision, made.native_amp = "fp16", True
+        made.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
         parts = prepared(made, 40, fused)
         if clip is not None and attached:
             clip.attach(parts[1])
-        accelerated(made, parts, None if attached else clip, epochs=10)
+        accelerated(made, parts, None if attached else clip, epochs=30)
         return parts[0], made.scaler.get_scale()
 
     clip = AutoClip(100)
     with_clip, without = trained(clip), trained(None)
-    assert with_clip[1] == without[1] < 2.0**126
+    assert with_clip[1] == without[1] < 2.0**24
     assert same_weights(with_clip[0], without[0])
-    assert clip.history[0] == pytest.approx(first_norm(), rel=1e-5)
+    assert clip.history[0] == pytest.approx(first_norm(), rel=1e-2)
 
 
 @tried("Accelerate", "mixed precision with bfloat16")
