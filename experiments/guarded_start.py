@@ -482,23 +482,33 @@ def verdict(rows: list[Row]) -> dict[str, Any]:
     return {"option": max(holding, key=gain, default=None), "candidates": judged}
 
 
-def complete(rows: list[Row]) -> list[Row]:
-    """Return the rows without those of a seed that was left half done."""
+def differences(rows: list[Row]) -> list[dict[str, Any]]:
+    """Return every paired difference that has an interval, in dB.
 
-    def arms(setting: str, seed: int) -> set[str]:
-        return {
-            row["arm"]
-            for row in rows
-            if (row["setting"], row["seed"]) == (setting, seed)
-            and row["arm"] not in MATCHED
-        }
-
-    return [
-        row
-        for row in rows
-        if row["arm"] in MATCHED
-        or arms(row["setting"], row["seed"]) >= arms(row["setting"], FIRST_SEED)
-    ]
+    To plain AutoClip, and of each candidate to its step-matched control.
+    """
+    table = []
+    for setting in SETTINGS:
+        arms = {row["arm"] for row in rows if row["setting"] == setting}
+        pairs = [(arm, "plain") for arm in sorted(arms - {"plain"})]
+        pairs += [(arm.removeprefix("plain as "), arm) for arm in MATCHED]
+        for arm, other in pairs:
+            both = scores(rows, setting, arm).keys() & scores(rows, setting, other)
+            if len(both) < 2:
+                continue
+            mean, half, wins, count = difference(rows, setting, arm, other)
+            table.append(
+                {
+                    "setting": setting,
+                    "arm": arm,
+                    "other": other,
+                    "mean": round(mean, 3),
+                    "half": round(half, 3),
+                    "wins": wins,
+                    "pairs": count,
+                }
+            )
+    return table
 
 
 def record(rows: list[Row], output: Path) -> None:
@@ -524,7 +534,9 @@ def record(rows: list[Row], output: Path) -> None:
             }
             for name, setting in SETTINGS.items()
         },
+        "level": LEVEL,
         "verdict": verdict(rows),
+        "differences": differences(rows),
         "columns": columns,
     }
     lines = [json.dumps([row[name] for name in columns]) for row in rows]
@@ -546,7 +558,7 @@ def main() -> None:
     if not arguments.record:
         sweep(arguments.log, arguments.minutes)
         return
-    rows = complete(logged(arguments.log))
+    rows = logged(arguments.log)
     record(rows, arguments.output)
     print(json.dumps(verdict(rows), indent=2))
 
