@@ -10,6 +10,7 @@ before the first run; :func:`verdict` is what it says, as code.
 
 import argparse
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -78,6 +79,13 @@ SETTINGS = {
     "adding, 2400 steps": Setting("adding", "Adam", 1e-3, 2400, 4),
 }
 JUDGED = ("adding", "separation")
+
+# Which seeds come first, of which of the judged settings.
+BLOCKS = (
+    ((range(5), JUDGED), (range(5, 8), ("adding",))),
+    ((range(5, 8), JUDGED),),
+    ((range(8, 12), JUDGED),),
+)
 
 
 class Run(NamedTuple):
@@ -314,18 +322,19 @@ def runs(log: Path) -> Iterator[Run]:
     beside the judgment comes last.
     """
     judging = ("plain", *CANDIDATES, "none")
-    for seeds in (range(3), range(3, 5), range(5, 8), range(8, 12)):
-        for seed in seeds:
-            for name in JUDGED:
+    for blocks in BLOCKS:
+        for seeds, names in blocks:
+            for seed, name in itertools.product(seeds, names):
                 yield from some(name, seed, judging)
-        alive = better(logged(log))
-        for seed in seeds:
-            for name in JUDGED:
+            alive = better(logged(log))
+            for seed, name in itertools.product(seeds, names):
                 yield from some(name, seed, [f"plain as {arm}" for arm in alive])
+        every = sorted({seed for seeds, _ in blocks for seed in seeds})
+        for seed in every:
             yield from some("regression", seed, judging)
             for name in list(SETTINGS)[3:7]:
                 yield from some(name, seed, ["plain", *alive])
-        for seed in seeds:
+        for seed in every:
             for name in list(SETTINGS)[:3]:
                 arms = SETTINGS[name].arms
                 yield from some(name, seed, [a for a in arms if a not in MATCHED])
