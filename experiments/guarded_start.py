@@ -82,7 +82,7 @@ JUDGED = ("adding", "separation")
 
 # Which seeds come first, of which of the judged settings.
 BLOCKS = (
-    ((range(5), JUDGED), (range(5, 8), ("adding",))),
+    ((range(3), JUDGED), (range(3, 5), JUDGED), (range(5, 8), ("adding",))),
     ((range(5, 8), JUDGED),),
     ((range(8, 12), JUDGED),),
 )
