@@ -331,6 +331,9 @@ def runs(log: Path) -> Iterator[Run]:
                 yield from some(name, seed, [f"plain as {arm}" for arm in alive])
         every = sorted({seed for seeds, _ in blocks for seed in seeds})
         for seed in every:
+            yield from some("adding", seed, ["plain, path of ramp 100"])
+            if seed < 5:
+                yield from some("separation", seed, ["plain, path of ramp 100"])
             yield from some("regression", seed, judging)
             for name in list(SETTINGS)[3:7]:
                 yield from some(name, seed, ["plain", *alive])
