@@ -12,21 +12,47 @@ from descent.clipping import AutoClip
 
 
 class AutoClipCallback(lightning.Callback):
-    """Clip before every step of the optimizer."""
+    """Clip every optimizer before its steps, each by a history of its own.
 
-    def __init__(self, percentile: float = 10) -> None:
-        self.clip = AutoClip(percentile)
+    Takes the settings of AutoClip.
+    """
 
-    def on_before_optimizer_step(self, trainer, module, optimizer):
-        report = self.clip(module.parameters())
-        module.log("grad_norm", report.grad_norm)
-        module.log("threshold", report.threshold)
+    def __init__(self, **settings) -> None:
+        AutoClip(**settings)  # refuses wrong ones now, not when the training starts
+        self.settings, self.states = settings, []
+        self.clips, self.attached = [], []
+
+    def on_fit_start(self, trainer, module):
+        if trainer.gradient_clip_val:
+            raise ValueError("gradient_clip_val must be None, or it clips as well")
+        if len(self.clips) != len(trainer.optimizers):
+            self.clips = [AutoClip(**self.settings) for _ in trainer.optimizers]
+        if self.states:  # resumed
+            for clip, state in zip(self.clips, self.states, strict=True):
+                clip.load_state_dict(state)
+            self.states = []
+        for clip, optimizer in zip(self.clips, trainer.optimizers, strict=True):
+            self.attached.append(clip.attach(optimizer))
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index):
+        for index, attached in enumerate(self.attached):
+            if attached.report is not None:  # not while gradients are accumulated
+                module.log(f"grad_norm/{index}", attached.report.grad_norm)
+                module.log(f"threshold/{index}", attached.report.threshold)
+                attached.report = None
+
+    def teardown(self, trainer, module, stage):
+        while self.attached:
+            self.attached.pop().remove()
+
+    def on_exception(self, trainer, module, exception):
+        self.teardown(trainer, module, "fit")
 
     def state_dict(self):
-        return self.clip.state_dict()
+        return {"clips": [clip.state_dict() for clip in self.clips]}
 
     def load_state_dict(self, state):
-        self.clip.load_state_dict(state)
+        self.states = state["clips"]
 
 
 class Line(lightning.LightningModule):
@@ -49,7 +75,7 @@ class Line(lightning.LightningModule):
 if __name__ == "__main__":
     x = torch.linspace(-10, 10, 100).reshape(-1, 1)
     data = DataLoader(TensorDataset(x, 1.76 * x + 0.4), batch_size=10)
-    callback = AutoClipCallback()
+    callback = AutoClipCallback(percentile=10)
     trainer = lightning.Trainer(
         max_epochs=2,
         callbacks=[callback],
@@ -60,5 +86,5 @@ if __name__ == "__main__":
         enable_model_summary=False,
     )
     trainer.fit(Line(), data)
-    share = callback.clip.clipped_share
-    print(f"{len(callback.clip.history)} steps, {share:.0%} of them clipped")
+    (clip,) = callback.clips  # one for each optimizer
+    print(f"{len(clip.history)} steps, {clip.clipped_share:.0%} of them clipped")

@@ -204,15 +204,18 @@ class ScalerWatch:
             self._owners = [weakref.ref(one) for one in _owners(parameters)]
             if finite:
                 self._innocent.clear()  # its next step proves it again
-        for scaler in scalers:
-            self._suspect(scaler, finite)
-
-    def _suspect(self, scaler: GradScaler, finite: bool) -> None:
-        """Look at one scaler that has scaled something."""
-        states = scaler._per_optimizer_states
         known = [one for one in (ref() for ref in self._owners) if one is not None]
-        if any(_stage(scaler, one) is not OptState.READY for one in known):
-            return  # unscaled: whatever overflowed, the scaler knows
+        stages = (_stage(scaler, one) for scaler in scalers for one in known)
+        if any(stage is not OptState.READY for stage in stages):
+            return  # unscaled: whatever overflowed, that scaler knows
+        for scaler in scalers:
+            self._suspect(scaler, known, finite)
+
+    def _suspect(
+        self, scaler: GradScaler, known: list[Optimizer], finite: bool
+    ) -> None:
+        """Look at one scaler that has scaled something, of gradients not unscaled."""
+        states = scaler._per_optimizer_states
         if scaler in self._serving:
             raise RuntimeError(
                 "gradients must be unscaled before they are clipped: in an earlier "
