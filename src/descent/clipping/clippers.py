@@ -48,11 +48,11 @@ _ALONE = frozenset(
 
 # The shape of a state, with the keys that came later than version 0.
 _VERSION = 1
-_SETTINGS = ("percentile", "window", "warmup", "ramp", "ceiling")
+_SETTINGS = ("percentile", "window", "warmup", "ceiling")
 _KEYS = sorted(
     (*_SETTINGS, "version", "nonfinite", "skipped_steps", "zero_steps", "norms")
 )
-_SINCE_1 = ("ramp", "version", "zero_steps")
+_SINCE_1 = ("version", "zero_steps")
 
 # Given whether the norm is finite: what the gradients are still multiplied with, if so.
 _ScaleIf = Callable[[bool], Tensor | None]
@@ -339,11 +339,6 @@ class AutoClip(_NormClipper):
     warmup : int
         For this many first norms, fill the history but clip nothing (unless there
         is a ceiling).
-    ramp : int
-        For the norms t = 1, 2, ... `ramp`, multiply the percentile by ``t / ramp``.
-        The history holds the norms as they were, so that the threshold is the
-        percentile from there on. It guards the start of an optimizer that remembers
-        its first gradients for long, such as Adam: with it the first step is clipped.
     ceiling : float, optional
         A threshold that is never exceeded, not even at the first step.
     nonfinite : {"skip", "raise", "ignore"}
@@ -370,8 +365,7 @@ class AutoClip(_NormClipper):
     Raises
     ------
     TypeError, ValueError
-        If an argument is of the wrong kind or out of range; if there are both a warmup,
-        which clips less at first, and a ramp, which clips more.
+        If an argument is of the wrong kind or out of range.
 
     Warns
     -----
@@ -398,7 +392,6 @@ class AutoClip(_NormClipper):
         *,
         window: int | None = None,
         warmup: int = 0,
-        ramp: int = 0,
         ceiling: float | None = None,
         nonfinite: str = "skip",
         capturable: bool = False,
@@ -407,7 +400,7 @@ class AutoClip(_NormClipper):
         super().__init__(nonfinite)
         self.capturable = bool(capturable)
         self.capacity = checks.integer("capacity", capacity, at_least=1)
-        self._set(percentile, window, warmup, ramp, ceiling)
+        self._set(percentile, window, warmup, ceiling)
         self._refuse_to_raise(nonfinite)
         if 0 < self.percentile < 1:
             warnings.warn(
@@ -424,7 +417,6 @@ class AutoClip(_NormClipper):
         percentile: float,
         window: int | None,
         warmup: int,
-        ramp: int,
         ceiling: float | None,
     ) -> None:
         """Check the settings, and begin with an empty history."""
@@ -433,12 +425,6 @@ class AutoClip(_NormClipper):
             None if window is None else checks.integer("window", window, at_least=1)
         )
         self.warmup = checks.integer("warmup", warmup, at_least=0)
-        self.ramp = checks.integer("ramp", ramp, at_least=0)
-        if self.warmup and self.ramp:
-            raise ValueError(
-                "warmup and ramp must not both be above 0: one clips less at first, "
-                f"the other more, got {self.warmup} and {self.ramp}"
-            )
         self.ceiling = (
             None if ceiling is None else checks.real("ceiling", ceiling, above=0)
         )
@@ -483,9 +469,7 @@ class AutoClip(_NormClipper):
             missing = len(self._norms) - len(self._thresholds)
             if missing:
                 replay = object.__new__(AutoClip)
-                replay._set(
-                    self.percentile, self.window, self.warmup, self.ramp, self.ceiling
-                )
+                replay._set(self.percentile, self.window, self.warmup, self.ceiling)
                 past = [replay._record(norm, 0.0) for norm in self._norms[:missing]]
                 self._thresholds = array("d", past) + self._thresholds
             return np.array(self._thresholds, dtype=np.float64)
@@ -549,7 +533,7 @@ class AutoClip(_NormClipper):
                 norm = norm / scale.to(device).double()
             wide = any(gradient.dtype in grads.WIDE for gradient in gradients)
             smallest = torch.finfo(torch.float64 if wide else torch.float32).tiny
-            settings = (self.percentile, self.warmup, self.ramp, self.ceiling)
+            settings = (self.percentile, self.warmup, self.ceiling)
             threshold = history.record(norm, smallest, *settings)
             bad = ~norm.isfinite()
             skips = self.nonfinite == "skip"
@@ -643,8 +627,6 @@ class AutoClip(_NormClipper):
             threshold = order.add(norm, oldest)
         if steps <= self.warmup:
             threshold = math.inf
-        elif steps < self.ramp:
-            threshold *= steps / self.ramp
         if self.ceiling is not None and threshold > self.ceiling:
             threshold = self.ceiling
         self._thresholds.append(threshold)
@@ -676,7 +658,6 @@ class AutoClip(_NormClipper):
                 "percentile": self.percentile,
                 "window": self.window,
                 "warmup": self.warmup,
-                "ramp": self.ramp,
                 "ceiling": self.ceiling,
                 "nonfinite": self.nonfinite,
                 "skipped_steps": self._skipped,
@@ -778,4 +759,4 @@ def _current_state(state: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(
             f"state must have the keys {wanted}, got {sorted(state, key=str)}"
         )
-    return {"ramp": 0, "zero_steps": 0, **state}
+    return {"zero_steps": 0, **state}
