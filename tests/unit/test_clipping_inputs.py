@@ -200,7 +200,7 @@ def test_a_factor_that_underflows_is_not_zero(dtype, size, threshold):
 
 
 @pytest.mark.parametrize("zero", [0.0, 5e-324, 1e-310])
-@pytest.mark.parametrize("options", [{}, {"window": 4}, {"warmup": 2}, {"ramp": 2}])
+@pytest.mark.parametrize("options", [{}, {"window": 4}, {"warmup": 2}])
 def test_steps_without_a_gradient_never_silence_a_later_one(zero, options):
     clip, plain = AutoClip(10, **options), AutoClip(10, **options)
     norms = [zero] * 7 + [1.0] + [zero] * 5 + [2.0, 1.0, zero, 3.0]
@@ -211,7 +211,7 @@ def test_steps_without_a_gradient_never_silence_a_later_one(zero, options):
             assert report == (norm, math.inf, False, False)
         else:
             assert report == plain([parameter(norm)])
-            assert weight.grad.item() >= 0.4
+            assert weight.grad.item() >= 1
     assert clip.zero_steps == norms.count(zero)
     assert clip.history.tolist() == [1, 2, 1, 3]
     assert clip.clipped_share == plain.clipped_share
@@ -230,26 +230,6 @@ def test_single_precision_vanishes_earlier():
     assert healthy.grad.item() == 1
     clip([parameter(1e-30, dtype=torch.float32)])
     assert clip.history.size == 2
-
-
-# --- The start --------------------------------------------------------------
-
-
-def test_a_ramp_shortens_the_first_steps_and_learns_their_norms():
-    norms = [4.0, 8.0, 6.0, 2.0, 5.0]
-    clip = AutoClip(50, ramp=4)
-    for step, norm in enumerate(norms, 1):
-        weight = parameter(norm)
-        report = clip([weight])
-        full = np.percentile(norms[:step], 50)
-        assert report.threshold == full * min(step / 4, 1)
-        assert weight.grad.item() == pytest.approx(min(norm, report.threshold))
-    assert clip.history.tolist() == norms
-
-
-def test_a_ramp_excludes_a_warmup():
-    with pytest.raises(ValueError, match="warmup and ramp must not both"):
-        AutoClip(warmup=3, ramp=3)
 
 
 # --- Percentile or quantile -------------------------------------------------
@@ -315,7 +295,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
-@pytest.mark.parametrize("options", [{}, {"window": 3}, {"ramp": 5}])
+@pytest.mark.parametrize("options", [{}, {"window": 3}, {"warmup": 3}])
 def test_a_copy_goes_on_alone(duplicate, options):
     clip = AutoClip(50, **options)
     for norm in (3.0, 1.0, 0.0, 2.0, math.nan):
@@ -360,13 +340,13 @@ def test_a_state_without_a_version_is_read():
         "skipped_steps": 2,
         "norms": torch.tensor([0.0, 4.0, 0.0, 2.0], dtype=torch.float64),
     }
-    clip = AutoClip(ramp=9)
+    clip = AutoClip(warmup=9)
     clip.load_state_dict(old)
     assert clip.history.tolist() == [4, 2]
-    assert (clip.zero_steps, clip.skipped_steps, clip.ramp) == (2, 2, 0)
+    assert (clip.zero_steps, clip.skipped_steps, clip.warmup) == (2, 2, 0)
     assert clip([parameter(9.0)]).threshold == 4
     with pytest.raises(ValueError, match="must have the keys"):
-        clip.load_state_dict({**old, "ramp": 3})
+        clip.load_state_dict({**old, "zero_steps": 3})
 
 
 @pytest.mark.parametrize("version", [2, -1, True, None, "1", 1.0])

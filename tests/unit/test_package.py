@@ -15,7 +15,7 @@ import descent
 from book import numbered_chapters, table_of_contents
 
 FOLDER = Path(descent.__file__).parent
-WINGS = ("", "music", "page")
+WINGS = ("", "clipping", "music", "page")
 
 
 def modules(wing: str) -> dict[str, Path]:
@@ -53,7 +53,7 @@ def order() -> list[str]:
     return [
         f"{name}.{inner}" if inner else name
         for name in listed("")
-        for inner in ([*listed(name)] if name in WINGS else [""])
+        for inner in ([*listed(name), ""] if name in WINGS else [""])
     ]
 
 

@@ -38,13 +38,18 @@ Modules, lowest floor first; each imports only from those listed before it:
 ``capture``
     All this without leaving the device, so that a step can be captured.
 ``clippers``
-    A fixed threshold, and AutoClip.
+    What all clippers do, and a fixed threshold.
+``states``
+    What AutoClip saves, and the reading of it in any version.
+``autoclip``
+    AutoClip.
 
 Belongs to :doc:`/clipping` and :doc:`/autoclip`.
 """
 
 from descent.clipping.attachment import Attachment
-from descent.clipping.clippers import AutoClip, ClipNorm, Clipper
+from descent.clipping.autoclip import AutoClip
+from descent.clipping.clippers import ClipNorm, Clipper
 from descent.clipping.gradients import global_norm
 from descent.clipping.reports import DeviceReport, Report, SkippedStepsWarning
 

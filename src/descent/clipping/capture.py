@@ -122,13 +122,12 @@ class DeviceHistory:
         smallest: float,
         percentile: float,
         warmup: int,
-        ramp: int,
         ceiling: float | None,
     ) -> Tensor:
         """Take note of a norm, and return the largest one allowed, as a tensor."""
         top = math.inf if ceiling is None else ceiling
         state = (self.ordered, self.norms, self.counts)
-        return _record(norm, *state, percentile / 100, smallest, warmup, ramp, top)
+        return _record(norm, *state, percentile / 100, smallest, warmup, top)
 
 
 @torch.library.custom_op("descent::clipping_norm", mutates_args=())
@@ -167,7 +166,6 @@ def _record(
     share: float,
     smallest: float,
     warmup: int,
-    ramp: int,
     ceiling: float,
 ) -> Tensor:
     """Insert a norm into the history, and return the threshold."""
@@ -202,11 +200,7 @@ def _record(
     threshold = torch.where(
         weight >= 0.5, high - gap * (1 - weight), low + gap * weight
     )
-    step = steps + 1
-    if ramp:
-        ramped = threshold * (step.double() / ramp)
-        threshold = torch.where(step < ramp, ramped, threshold)
-    threshold = torch.where(step <= warmup, math.inf, threshold).clamp(max=ceiling)
+    threshold = torch.where(steps < warmup, math.inf, threshold).clamp(max=ceiling)
 
     in_a_row = torch.where(finite, 0, counts[4] + 1)
     change = torch.stack(

@@ -5,16 +5,40 @@ Belongs to :doc:`/recipes`.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["DeviceReport", "Report", "SkippedStepsWarning"]
+__all__ = [
+    "SKIPPED_IN_A_ROW",
+    "DeviceReport",
+    "Report",
+    "SkippedStepsWarning",
+    "warn_of_skips",
+]
+
+# A scaler that starts at PyTorch's 2**16 comes down to 1 in 16 steps; more in a row
+# are no search for a scale.
+SKIPPED_IN_A_ROW = 25
 
 
 class SkippedStepsWarning(UserWarning):
     """Many steps in a row had a norm that was not finite: the training stands still."""
+
+
+def warn_of_skips(count: int) -> None:
+    """Warn the caller of a clipper that so many steps in a row were skipped."""
+    warnings.warn(
+        f"{count} steps in a row had a gradient norm that is not finite, and were "
+        "skipped. Likely causes: weights that are not finite any more, a loss that is "
+        "undefined on the data (a logarithm or a root of 0, a division by 0), or "
+        "16-bit gradients that overflow at any scale. nonfinite='raise' stops at the "
+        "first",
+        SkippedStepsWarning,
+        stacklevel=5,
+    )
 
 
 class Report(NamedTuple):
