@@ -29,6 +29,7 @@ SOURCE_ONLY          `sources`      takes out what only readers of the source ne
 PICTURE_CHECK        `picture_check` refuses pictures without words, caption, partner
 EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the image of
                                     a figure to touch, whose file then is a still
+READING_TIME         `reading_time` says below a chapter's title how long it takes
 PICTURES             `pictures`     turns images of cells into nodes ``paired_figure``
                                     and ``animation``, with images inside
 (500)                Sphinx         collects the images of all nodes to copy them
@@ -84,6 +85,7 @@ ADDRESSES = 400
 SOURCE_ONLY = 300
 PICTURE_CHECK = 380
 EXPLORABLE_DATA = 390
+READING_TIME = 395
 PICTURES = 400
 
 EXERCISE_IDS = 490

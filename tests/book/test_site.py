@@ -285,3 +285,21 @@ def test_every_repair_of_a_template_still_repairs_something(site):
     for wrong, right in IN_TEMPLATES.items():
         assert any(right in text for text in texts), f"repairs nothing: {wrong}"
         assert not any(wrong in text for text in texts), wrong
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_a_chapter_says_how_long_it_takes_and_takes_no_more_than_an_hour(page, pages):
+    if page == "index":
+        return
+    said = pages[page].select_one("main .reading-time").get_text()
+    minutes, exercises = map(
+        int,
+        re.fullmatch(
+            r"About (\d+) minutes to read; (\d+) exercises? .*", said
+        ).groups(),
+    )
+    assert exercises == len(pages[page].select("main .exercise"))
+    words = pages[page].select_one("main article").get_text().split()
+    # Between a quick and a slow reader of all words, code and solutions included.
+    assert len(words) / 600 < minutes < len(words) / 90
+    assert minutes <= 60
