@@ -48,7 +48,8 @@ def executed(page: str) -> dict:
 
 
 def test_the_site_has_no_gap(site):
-    assert list(gaps(site)) == []
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf8"))
+    assert list(gaps(site, config["html"]["baseurl"])) == []
 
 
 def test_every_page_of_the_folder_is_in_the_book():
