@@ -62,6 +62,11 @@ _BEGIN = (
     "call clip.prepare(device) first, or take one step outside"
 )
 
+_ATTACHED = (
+    "this clipper is attached to an optimizer and clips at every step of it: do not "
+    "call it, too, or remove the attachment first"
+)
+
 Clipper = Callable[[Iterable[Tensor]], Report]
 
 
@@ -156,11 +161,8 @@ class _NormClipper(ABC):
         SkippedStepsWarning
             Once, when the 25th norm in a row is not finite.
         """
-        if self._attachment is not None:
-            raise RuntimeError(
-                "this clipper is attached to an optimizer and clips at every step of "
-                "it: do not call it, too, or remove the attachment first"
-            )
+        if self._attachment is not None and self._attachment.alive:
+            raise RuntimeError(_ATTACHED)
         gradients = self._gather(parameters)
 
         def scale(finite: bool) -> Tensor | None:
@@ -185,7 +187,8 @@ class _NormClipper(ABC):
         norm = grads.measure(gradients)
         scale = scale_if(math.isfinite(norm))
         if scale is not None:
-            norm /= float(scale)
+            divisor = float(scale)
+            norm = norm / divisor if divisor else math.nan  # 0 if halved for ever
         if not math.isfinite(norm):
             return self._refuse(gradients, norm, scaled=scale is not None)
         smallest = gradients.smallest
@@ -419,6 +422,15 @@ class AutoClip(_NormClipper):
                 stacklevel=2,
             )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS and name in self.__dict__:
+            raise AttributeError(
+                f"{name} must not be assigned to, as the history is kept in the order "
+                f"that it asks for. To go on with another: clip.load_state_dict("
+                f"clip.state_dict() | {{{name!r}: {value!r}}})"
+            )
+        super().__setattr__(name, value)
+
     def _set(
         self,
         percentile: float,
@@ -518,9 +530,22 @@ class AutoClip(_NormClipper):
     ) -> Any:
         """Clip the gradients of `parameters` in place, as :meth:`ClipNorm.__call__`."""
         if torch.compiler.is_compiling() and self.capturable:
+            if self._attachment is not None:
+                raise RuntimeError(_ATTACHED)
+            every = _distinct(parameters)
+            grads.refuse_no_parameters(
+                every,
+                trained=any(
+                    one.requires_grad
+                    or one.grad is not None
+                    or isinstance(one, torch.nn.Parameter)
+                    for one in every
+                ),
+            )
             # A compiler cannot look at memory, nor for scalers.
-            every = [one.grad for one in _distinct(parameters) if one.grad is not None]
-            return self._clip_on_device(every, None)
+            return self._clip_on_device(
+                [one.grad for one in every if one.grad is not None], None
+            )
         return super().__call__(parameters, scaler=scaler)
 
     def _clip(self, gradients: Gradients, scale_if: _ScaleIf) -> Any:
@@ -532,7 +557,11 @@ class AutoClip(_NormClipper):
                 "norms together over processes needs the host"
             )
         # The host never knows whether the norm is finite.
-        return self._clip_on_device(gradients.tensors, scale_if(True))
+        scale = scale_if(True)
+        if torch.compiler.is_compiling():
+            return self._clip_on_device(gradients.tensors, scale)
+        with self._lock:
+            return self._clip_on_device(gradients.tensors, scale)
 
     def _clip_on_device(
         self, gradients: list[Tensor], scale: Tensor | None
