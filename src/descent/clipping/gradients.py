@@ -445,15 +445,25 @@ def local_norm(gradients: list[Tensor], alike: bool = False) -> float:
     if TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
-    wide = [
-        gradient.to(torch.complex128 if gradient.is_complex() else torch.float64)
-        for gradient in gradients
-    ]
-    norm = float(total_norm(wide))
+    norm = _wide_norm(gradients)
     if TINIEST < norm < math.inf or math.isnan(norm):
         return norm
     shift = 1 / SHIFT if norm > 1 else SHIFT
-    return float(total_norm([gradient * shift for gradient in wide])) / shift
+    return _wide_norm(gradients, shift) / shift
+
+
+def _wide_norm(gradients: list[Tensor], factor: float = 1.0) -> float:
+    """Return the norm in double precision of gradients times a factor.
+
+    One after the other: there may be no memory for a wider copy of all.
+    """
+    norms = []
+    for gradient in gradients:
+        kind = torch.complex128 if gradient.is_complex() else torch.float64
+        wide = gradient.to(kind)
+        norm = torch._foreach_norm([wide if factor == 1 else wide * factor])[0]
+        norms.append(norm.to(gradients[0].device))
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
 
 
 def total_norm(gradients: list[Tensor], alike: bool = False) -> Tensor:
