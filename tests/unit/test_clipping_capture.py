@@ -3,6 +3,8 @@
 import copy
 import math
 import random
+import sys
+import threading
 import warnings
 
 import numpy as np
@@ -229,6 +231,50 @@ def test_what_a_device_cannot_do_is_refused():
         AutoClip().prepare("cpu")
     with pytest.raises(ValueError, match="got nothing"):
         clip([])
+
+
+def test_a_compiled_step_refuses_what_an_eager_one_refuses():
+    clip = AutoClip(capturable=True)
+    clip.prepare("cpu")
+    weights = [parameter(3.0), parameter(4.0)]
+    used_up = iter(weights)
+    list(used_up)
+    for wrong, says in (
+        ([], "got nothing"),
+        (used_up, "got nothing"),
+        ([weight.grad for weight in weights], "are these gradients"),
+    ):
+        torch._dynamo.reset()
+        with pytest.raises(ValueError, match=says):
+            torch.compile(lambda wrong=wrong: clip(wrong), backend="eager")()
+    optimizer = torch.optim.SGD(weights, lr=0.0)
+    clip = AutoClip(capturable=True)
+    clip.prepare("cpu")
+    clip.attach(optimizer)
+    torch._dynamo.reset()
+    with pytest.raises(RuntimeError, match="is attached to an optimizer"):
+        torch.compile(lambda: clip(weights), backend="eager")()
+    assert clip.history.size == 0
+
+
+def test_threads_may_share_a_clipper_that_stays_on_the_device():
+    clip = AutoClip(50, capturable=True)
+
+    def work() -> None:
+        for norm in range(1, 201):
+            clip([parameter(float(norm))])
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(clip.history) == 800
 
 
 def test_standing_still_is_said_when_somebody_looks():

@@ -53,6 +53,17 @@ def test_whatever_has_parameters_may_be_passed(way):
     assert clip.history.size == 1
 
 
+def test_a_parameter_may_be_called_params():
+    model = nn.Module()
+    model.params, model.bias = parameter(3.0), parameter(4.0)
+    named = dict(model.named_parameters())
+    assert global_norm(named) == 5
+    with pytest.raises(TypeError, match="an item"):
+        global_norm([named])
+    group = {"params": model.params, "lr": torch.tensor(0.1), "weight_decay": 0}
+    assert global_norm(group) == global_norm([group]) == 3
+
+
 def used_up():
     weights = iter([parameter(1.0)])
     list(weights)
@@ -80,6 +91,13 @@ def overlapping():
 def one_gradient_for_two():
     weights = [nn.Parameter(torch.zeros(4)) for _ in range(2)]
     weights[0].grad = weights[1].grad = torch.ones(4)
+    return weights
+
+
+def one_sparse_gradient_for_two():
+    weights = [nn.Parameter(torch.zeros(3, 1)) for _ in range(2)]
+    rows = torch.sparse_coo_tensor([[0]], [[3.0]], (3, 1)).coalesce()
+    weights[0].grad = weights[1].grad = rows
     return weights
 
 
@@ -123,6 +141,7 @@ REFUSED = {
     "overlapping rows": (lambda: expanded((3, 2), (1, 1)), ValueError, "expanded"),
     "views that overlap": (overlapping, ValueError, "overlap"),
     "one gradient for two": (one_gradient_for_two, ValueError, "overlap"),
+    "one sparse one for two": (one_sparse_gradient_for_two, ValueError, "overlap"),
 }
 
 
@@ -251,6 +270,25 @@ def test_the_ends_are_no_quantiles():
 
 
 # --- Threads, copies, processes ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("percentile", 90), ("window", 5), ("warmup", 3), ("ceiling", 1.0)],
+)
+def test_a_setting_is_changed_in_the_state_only(name, value):
+    clip = AutoClip(10, window=3)
+    for norm in (1.0, 2.0, 3.0, 4.0):
+        clip([parameter(norm)])
+    with pytest.raises(AttributeError, match="load_state_dict"):
+        setattr(clip, name, value)
+    clip.load_state_dict(clip.state_dict() | {name: value})
+    assert getattr(clip, name) == value
+    options = {"percentile": 10, "window": 3} | {name: value}
+    other = AutoClip(**options)
+    for norm in (1.0, 2.0, 3.0, 4.0):
+        other([parameter(norm)])
+    assert clip([parameter(9.0)]) == other([parameter(9.0)])
 
 
 @pytest.mark.parametrize("window", [None, 20])

@@ -237,6 +237,54 @@ def test_a_bad_scaler_is_named(make, error, says):
     assert clip.history.size == 0
 
 
+class Wrapper(torch.optim.Optimizer):
+    """As Lightning and Accelerate have one; the scaler knows the one inside."""
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+
+    param_groups = property(lambda self: self.optimizer.param_groups)
+
+
+@pytest.mark.parametrize("unscale", [False, True])
+@pytest.mark.parametrize("passes", ["the wrapper", "the parameters"])
+def test_a_wrapper_is_the_optimizer_inside(passes, unscale):
+    loop, clip = Loop(2.0**10), AutoClip(50)
+    wrapper = Wrapper(loop.optimizer)
+    given = wrapper if passes == "the wrapper" else list(loop.model.parameters())
+    loop.run(12, lambda loop: clip(given, scaler=loop.scaler), unscale=unscale)
+    np.testing.assert_allclose(clip.history, plain_history(), rtol=1e-5)
+
+
+def test_a_new_optimizer_beside_the_old_one_is_not_overlooked():
+    loop, clip = Loop(2.0**10), ClipNorm(1.0)
+    loop.run(3, told(clip), unscale=True)
+    old, loop.optimizer = (
+        loop.optimizer,
+        torch.optim.SGD(loop.model.parameters(), lr=0.01),
+    )
+    with pytest.raises(ValueError, match="got both: pass the optimizer itself"):
+        loop.run(1, told(clip), unscale=True)
+    del old
+    loop.scaler.update()
+    norms = []
+
+    def itself(loop):
+        norms.append(clip(loop.optimizer, scaler=loop.scaler).grad_norm)
+
+    loop.run(2, itself, unscale=True)
+    assert max(norms) > 0.1
+
+
+def test_a_scale_of_zero_is_no_error():
+    weight, clip = parameter(1.0), ClipNorm(1.0)
+    scaler = GradScaler("cpu")
+    scaler.scale(torch.ones(1))
+    scaler._scale.zero_()
+    weight.grad.fill_(math.nan)
+    assert clip([weight], scaler=scaler).skipped
+
+
 def test_after_the_step_is_too_late():
     loop, clip = Loop(2.0), AutoClip()
     loop.optimizer.zero_grad()
@@ -343,6 +391,24 @@ def test_an_attachment_clips_once():
     assert clip.history.size == 0
     attachment.remove()
     AutoClip().attach(optimizer)
+
+
+def test_a_clipper_outlives_its_optimizer():
+    weight, optimizer = quadratic(3.0)
+    clip = AutoClip()
+    first = clip.attach(optimizer)
+    step(weight, optimizer)
+    del optimizer
+    gc.collect()
+    clip([parameter(1.0)])
+    weight, optimizer = quadratic(2.0)
+    second = clip.attach(optimizer)
+    step(weight, optimizer)
+    assert clip.history.tolist() == [3, 1, 2]
+    first.remove()
+    step(weight, optimizer)
+    assert clip.history.size == 4
+    second.remove()
 
 
 @pytest.mark.parametrize("keyword", [True, False])

@@ -10,6 +10,8 @@ from typing import Any
 
 from torch.optim import LBFGS, Optimizer
 
+from descent.clipping.scalers import innermost
+
 __all__ = ["Attachment"]
 
 # Who clips for which optimizer.
@@ -30,9 +32,7 @@ class Attachment:
     """
 
     def __init__(self, clipper: Any, optimizer: Optimizer) -> None:
-        inner: Any = optimizer
-        while isinstance(getattr(inner, "optimizer", None), Optimizer):
-            inner = inner.optimizer  # a wrapper's own hooks might never be called
+        inner = innermost(optimizer)  # a wrapper's own hooks might never be called
         if not isinstance(inner, Optimizer):
             raise TypeError(
                 "optimizer must be a torch.optim.Optimizer, got "
@@ -43,7 +43,7 @@ class Attachment:
                 "optimizer must take one gradient a step, got LBFGS, which asks for "
                 "several: clip inside its closure if you must"
             )
-        if clipper._attachment is not None:
+        if clipper._attachment is not None and clipper._attachment.alive:
             raise ValueError(
                 "a clipper can be attached to one optimizer, got a second: make one "
                 "clipper for each, they need histories of their own"
@@ -58,6 +58,11 @@ class Attachment:
         self._optimizer = weakref.ref(inner)
         self._handle = inner.register_step_pre_hook(self._before_step)
         clipper._attachment = _attached[inner] = self
+
+    @property
+    def alive(self) -> bool:
+        """Whether there still is an optimizer."""
+        return self._optimizer() is not None
 
     def remove(self) -> None:
         """Clip no longer. The clipper keeps its history; a second time does nothing."""

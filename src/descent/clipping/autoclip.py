@@ -25,7 +25,7 @@ from descent.clipping.capture import (
     measure_on_device,
     scale_on_device,
 )
-from descent.clipping.clippers import ALONE, NormClipper, ScaleIf
+from descent.clipping.clippers import ALONE, ATTACHED, NormClipper, ScaleIf
 from descent.clipping.gradients import Gradients, Parameters
 from descent.clipping.percentiles import GrowingPercentile, WindowPercentile
 from descent.clipping.reports import SKIPPED_IN_A_ROW, DeviceReport, warn_of_skips
@@ -151,6 +151,15 @@ class AutoClip(NormClipper):
                 stacklevel=2,
             )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in states.SETTINGS and name in self.__dict__:
+            raise AttributeError(
+                f"{name} must not be assigned to, as the history is kept in the order "
+                f"that it asks for. To go on with another: clip.load_state_dict("
+                f"clip.state_dict() | {{{name!r}: {value!r}}})"
+            )
+        super().__setattr__(name, value)
+
     def _set(
         self,
         percentile: float,
@@ -241,9 +250,22 @@ class AutoClip(NormClipper):
     ) -> Any:
         """Clip the gradients of `parameters` in place, as :meth:`ClipNorm.__call__`."""
         if torch.compiler.is_compiling() and self.capturable:
+            if self._attachment is not None:
+                raise RuntimeError(ATTACHED)
+            every = _distinct(parameters)
+            grads.refuse_no_parameters(
+                every,
+                trained=any(
+                    one.requires_grad
+                    or one.grad is not None
+                    or isinstance(one, torch.nn.Parameter)
+                    for one in every
+                ),
+            )
             # A compiler cannot look at memory, nor for scalers.
-            every = [one.grad for one in _distinct(parameters) if one.grad is not None]
-            return self._clip_on_device(every, None)
+            return self._clip_on_device(
+                [one.grad for one in every if one.grad is not None], None
+            )
         return super().__call__(parameters, scaler=scaler)
 
     def _clip(self, gradients: Gradients, scale_if: ScaleIf) -> Any:
@@ -255,7 +277,11 @@ class AutoClip(NormClipper):
                 "norms together over processes needs the host"
             )
         # The host never knows whether the norm is finite.
-        return self._clip_on_device(gradients.tensors, scale_if(True))
+        scale = scale_if(True)
+        if torch.compiler.is_compiling():
+            return self._clip_on_device(gradients.tensors, scale)
+        with self._lock:
+            return self._clip_on_device(gradients.tensors, scale)
 
     def _clip_on_device(
         self, gradients: list[Tensor], scale: Tensor | None

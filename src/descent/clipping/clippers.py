@@ -35,6 +35,11 @@ ALONE = frozenset(
 # Given whether the norm is finite: what the gradients are still multiplied with, if so.
 ScaleIf = Callable[[bool], Tensor | None]
 
+ATTACHED = (
+    "this clipper is attached to an optimizer and clips at every step of it: do not "
+    "call it, too, or remove the attachment first"
+)
+
 Clipper = Callable[[Iterable[Tensor]], Report]
 
 
@@ -108,11 +113,8 @@ class NormClipper(ABC):
         SkippedStepsWarning
             Once, when the 25th norm in a row is not finite.
         """
-        if self._attachment is not None:
-            raise RuntimeError(
-                "this clipper is attached to an optimizer and clips at every step of "
-                "it: do not call it, too, or remove the attachment first"
-            )
+        if self._attachment is not None and self._attachment.alive:
+            raise RuntimeError(ATTACHED)
         gradients = self._gather(parameters)
 
         def scale(finite: bool) -> Tensor | None:
@@ -137,7 +139,8 @@ class NormClipper(ABC):
         norm = grads.measure(gradients)
         scale = scale_if(math.isfinite(norm))
         if scale is not None:
-            norm /= float(scale)
+            divisor = float(scale)
+            norm = norm / divisor if divisor else math.nan  # 0 if halved for ever
         if not math.isfinite(norm):
             return self._refuse(gradients, norm, scaled=scale is not None)
         smallest = gradients.smallest

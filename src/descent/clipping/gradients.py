@@ -187,22 +187,15 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
                 whole.append(gradient)
             else:
                 sparse.append(parameter)
-    if not every:
-        raise ValueError(
-            f"{_WANTED}, got nothing. (A generator such as model.parameters() is used "
-            "up after one pass: call it anew for every step, or keep a list)"
-        )
-    if not trained:
-        raise ValueError(
-            f"{_WANTED}, got tensors that neither have a gradient nor require one: "
-            "are these gradients, or a state_dict?"
-        )
+    refuse_no_parameters(every, trained)
     kinds = _refuse_what_has_no_norm(whole)
     for parameter in sparse:
         kinds |= _refuse_what_has_no_norm([_sparse(parameter)])
     memory = seen != known
     if memory:
-        _refuse_shared_memory(whole)
+        # Uncoalesced ones are copied before anything is done to them.
+        rows = [p.grad for p in sparse if p.grad is not None and p.grad.is_coalesced()]
+        _refuse_shared_memory([*whole, *(row.values() for row in rows)])
     shares = [_share(parameter) for parameter in spread]
     parts = [share.local for share in shares if share.local is not None]
     kinds |= _refuse_what_has_no_norm(parts)
@@ -213,6 +206,20 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     smallest = torch.finfo(torch.float64 if wide else torch.float32).tiny
     alike = len(kinds) == 1 and next(iter(kinds))[0] not in HALF
     return Gradients(every, [*whole, *parts], whole, shares, smallest, alike, seen)
+
+
+def refuse_no_parameters(every: list[Tensor], trained: bool) -> None:
+    """Raise an error if there are no tensors, or none that can be trained."""
+    if not every:
+        raise ValueError(
+            f"{_WANTED}, got nothing. (A generator such as model.parameters() is used "
+            "up after one pass: call it anew for every step, or keep a list)"
+        )
+    if not trained:
+        raise ValueError(
+            f"{_WANTED}, got tensors that neither have a gradient nor require one: "
+            "are these gradients, or a state_dict?"
+        )
 
 
 def _is_trained(parameter: Tensor) -> bool:
@@ -273,7 +280,7 @@ def _tensors_inside(parameters: Parameters) -> Iterator[Tensor]:
         yield from _tensors(parameters.param_groups)
     elif isinstance(parameters, Mapping):
         yield from _tensors(
-            parameters["params"] if "params" in parameters else parameters.values()
+            parameters["params"] if _is_group(parameters) else parameters.values()
         )
     elif isinstance(parameters, (str, bytes)) or not isinstance(parameters, Iterable):
         raise TypeError(f"{_WANTED}, got {parameters!r}")
@@ -285,10 +292,24 @@ def _tensors_inside(parameters: Parameters) -> Iterator[Tensor]:
                 isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
             ):
                 yield from _tensors([item[1]])
-            elif isinstance(item, Mapping) and "params" in item:
+            elif isinstance(item, Mapping) and _is_group(item):
                 yield from _tensors(item["params"])
             else:
                 raise TypeError(f"{_WANTED}, got an item {item!r}")
+
+
+def _is_group(mapping: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a parameter group, and not parameters by name.
+
+    A module may call one of its parameters `params`.
+    """
+    if not isinstance(mapping.get("params"), Tensor):
+        return "params" in mapping
+    return not any(
+        isinstance(value, Tensor) and value.is_leaf and _is_trained(value)
+        for name, value in mapping.items()
+        if name != "params"
+    )
 
 
 def _share(parameter: Any) -> Share:
@@ -424,15 +445,25 @@ def local_norm(gradients: list[Tensor], alike: bool = False) -> float:
     if TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
-    wide = [
-        gradient.to(torch.complex128 if gradient.is_complex() else torch.float64)
-        for gradient in gradients
-    ]
-    norm = float(total_norm(wide))
+    norm = _wide_norm(gradients)
     if TINIEST < norm < math.inf or math.isnan(norm):
         return norm
     shift = 1 / SHIFT if norm > 1 else SHIFT
-    return float(total_norm([gradient * shift for gradient in wide])) / shift
+    return _wide_norm(gradients, shift) / shift
+
+
+def _wide_norm(gradients: list[Tensor], factor: float = 1.0) -> float:
+    """Return the norm in double precision of gradients times a factor.
+
+    One after the other: there may be no memory for a wider copy of all.
+    """
+    norms = []
+    for gradient in gradients:
+        kind = torch.complex128 if gradient.is_complex() else torch.float64
+        wide = gradient.to(kind)
+        norm = torch._foreach_norm([wide if factor == 1 else wide * factor])[0]
+        norms.append(norm.to(gradients[0].device))
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
 
 
 def total_norm(gradients: list[Tensor], alike: bool = False) -> Tensor:

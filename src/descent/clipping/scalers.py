@@ -38,7 +38,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler, OptState
 from torch.optim import Optimizer
 
-__all__ = ["ScalerWatch"]
+__all__ = ["ScalerWatch", "innermost"]
 
 _ADVICE = (
     "Call scaler.unscale_(optimizer) before clipping, or pass scaler=scaler to the "
@@ -71,18 +71,29 @@ def _scalers() -> list[GradScaler]:
     return [one for one in scalers if one.is_enabled() and one._scale is not None]
 
 
-def _owners(parameters: Iterable[Tensor]) -> list[Optimizer]:
-    """Return the live optimizers that move any of the parameters."""
+def innermost(optimizer: Any) -> Any:
+    """Return the optimizer inside of wrappers, which is the one that scalers know."""
+    while isinstance(getattr(optimizer, "optimizer", None), Optimizer):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def _owners(parameters: Iterable[Tensor]) -> tuple[list[Optimizer], list[Optimizer]]:
+    """Return the live optimizers that move any of the parameters, and all others."""
     wanted = {id(parameter) for parameter in parameters}
-    return [
-        optimizer
-        for optimizer in _alive(Optimizer)
-        if any(
+    owners: list[Optimizer] = []
+    others: list[Optimizer] = []
+    # A wrapper and what is inside are one.
+    for optimizer in {
+        id(one): one for one in map(innermost, _alive(Optimizer))
+    }.values():
+        moves = any(
             id(parameter) in wanted
             for group in getattr(optimizer, "param_groups", ())
             for parameter in group["params"]
         )
-    ]
+        (owners if moves else others).append(optimizer)
+    return owners, others
 
 
 def _family(kind: Any) -> list[Any]:
@@ -106,6 +117,7 @@ class ScalerWatch:
     def __init__(self) -> None:
         self._calls = 0
         self._owners: list[weakref.ref[Optimizer]] = []
+        self._others: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         # The scalers that were seen to serve these optimizers, and not to.
         self._serving: weakref.WeakSet[GradScaler] = weakref.WeakSet()
         self._innocent: weakref.WeakSet[GradScaler] = weakref.WeakSet()
@@ -151,14 +163,16 @@ class ScalerWatch:
                 "anything: call scaler.scale(loss).backward()"
             )
         if optimizer is not None:
-            found = [optimizer]
-        elif not any(
-            state["stage"] is not OptState.READY
-            for state in scaler._per_optimizer_states.values()
-        ):
-            return scaler._scale  # it has not touched any optimizer yet
+            found = [innermost(optimizer)]
         else:
-            found = self._known_owners(parameters)
+            touched = {
+                identity
+                for identity, state in scaler._per_optimizer_states.items()
+                if state["stage"] is not OptState.READY
+            }
+            if not touched:
+                return scaler._scale
+            found = self._known_owners(parameters, touched)
         stages = {_stage(scaler, one) for one in found}
         if OptState.STEPPED in stages:
             raise ValueError(
@@ -174,12 +188,22 @@ class ScalerWatch:
             )
         return None if OptState.UNSCALED in stages else scaler._scale
 
-    def _known_owners(self, parameters: list[Tensor]) -> list[Optimizer]:
+    def _known_owners(
+        self, parameters: list[Tensor], touched: set[int]
+    ) -> list[Optimizer]:
+        """Return who moves the parameters; look anew if the scaler met a stranger."""
         found = [reference() for reference in self._owners]
-        if not found or None in found:
-            self._owners = [weakref.ref(one) for one in _owners(parameters)]
-            found = [reference() for reference in self._owners]
+        known = {*map(id, found), *map(id, self._others)}
+        if not found or None in found or not touched <= known:
+            found = self._look(parameters)
         return [one for one in found if one is not None]
+
+    def _look(self, parameters: list[Tensor]) -> list[Any]:
+        """Look through all optimizers, and remember which move the parameters."""
+        owners, others = _owners(parameters)
+        self._owners = [weakref.ref(one) for one in owners]
+        self._others = weakref.WeakSet(others)
+        return owners
 
     def check(self, parameters: list[Tensor], finite: bool) -> None:
         """Refuse gradients that a scaler has scaled and nobody unscaled.
@@ -201,7 +225,7 @@ class ScalerWatch:
         if not scalers:
             return
         if self._calls & (self._calls - 1) == 0 or not self._owners:
-            self._owners = [weakref.ref(one) for one in _owners(parameters)]
+            self._look(parameters)
             if finite:
                 self._innocent.clear()  # its next step proves it again
         known = [one for one in (ref() for ref in self._owners) if one is not None]
