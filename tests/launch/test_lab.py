@@ -1,8 +1,4 @@
-"""The published notebooks, opened by a reader, in a real browser.
-
-In the Lab that Binder opens, in a Lab with jupyterlab-myst, which reads Markdown its
-own way, and in Notebook 7. In the last two nothing is trusted, as in a download.
-"""
+"""A published notebook, opened by a reader in the Lab that Binder opens."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +8,6 @@ from launching import Server, published
 from playwright.sync_api import Browser, Locator, Page, expect
 from reading import page_of
 
-from book import with_cells
-
 SECONDS = 1000  # of milliseconds
 
 # What MyST and Markdown leave behind where a viewer does not understand them.
@@ -21,8 +15,6 @@ TRACES = re.compile(
     r"\{[a-z:]+\}`|:::|```|\{glue|⚠|^:\w+:|\*\*|</?(?:details|summary)|\$|\\\[|^> ",
     flags=re.MULTILINE,
 )
-
-VIEWERS = ("Binder's Lab", "Lab with jupyterlab-myst", "Notebook 7")
 
 
 @pytest.fixture
@@ -33,10 +25,9 @@ def page(browser: Browser) -> Iterator[Page]:
     page.context.close()
 
 
-def opened(page: Page, server: Server, viewer: str, name: str) -> Locator:
+def opened(page: Page, server: Server, name: str) -> Locator:
     """Open a chapter's notebook, and return it when its last cell is drawn."""
-    folder = "notebooks" if viewer == "Notebook 7" else "lab/tree"
-    page.goto(f"{server.url}{folder}/{name}.ipynb?token={server.token}")
+    page.goto(f"{server.url}lab/tree/{name}.ipynb?token={server.token}")
     notebook = page.locator(".jp-NotebookPanel .jp-Notebook")
     last = notebook.locator(".jp-MarkdownCell").last
     expect(last.locator(".jp-MarkdownOutput a").first).to_be_attached(
@@ -91,14 +82,12 @@ def check_text(notebook: Locator, name: str) -> None:
     assert notebook.locator("details[open]").count() == 0
 
 
-@pytest.mark.parametrize("viewer", VIEWERS)
-@pytest.mark.parametrize("name", with_cells())
-def test_a_chapter_reads_like_its_page(
-    page: Page, server: Server, bare_server: Server, viewer: str, name: str
+def test_a_chapter_reads_like_its_page_where_binder_opens_it(
+    page: Page, server: Server
 ):
-    notebook = opened(
-        page, server if viewer == VIEWERS[0] else bare_server, viewer, name
-    )
+    # The text of every chapter is compared with its page in `test_published`.
+    name = "line"
+    notebook = opened(page, server, name)
     check_text(notebook, name)
     # Every figure is to be seen before anything ran.
     pictures = notebook.locator(
@@ -111,57 +100,3 @@ def test_a_chapter_reads_like_its_page(
     folded = sum("jupyter" in cell.metadata for cell in published(name).cells)
     assert hidden.count() >= folded
     assert page.locator(".Toastify__toast").count() == 0
-
-
-def test_a_launched_chapter_runs_to_its_end(page: Page, server: Server):
-    # It has figures to touch, and runs soon.
-    notebook = opened(page, server, VIEWERS[0], "loss")
-
-    # It is trusted: figures to touch are alive before anything ran.
-    alive = notebook.locator(".explorable.ex-live")
-    expect(alive).to_have_count(2, timeout=60 * SECONDS)
-
-    kernel = page.locator(".jp-Notebook-ExecutionIndicator")
-    expect(kernel).to_have_attribute("data-status", "idle", timeout=90 * SECONDS)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    code = sum(cell.cell_type == "code" for cell in published("loss").cells)
-    last = notebook.locator(".jp-CodeCell .jp-InputPrompt").last
-    expect(last).to_have_text(f"[{code}]:", timeout=300 * SECONDS)
-    check_text(notebook, "loss")
-
-    # They are alive, and leave the notebook's address alone.
-    expect(alive).to_have_count(2, timeout=60 * SECONDS)
-    address = page.url
-    for box in alive.all():
-        box.scroll_into_view_if_needed()
-        said = box.locator(".ex-say")
-        expect(said).not_to_be_empty()
-        before = said.inner_text()
-        box.locator("input[type=range]").first.focus()
-        page.keyboard.press("ArrowRight")
-        expect(said).not_to_have_text(before)
-    page.wait_for_timeout(500)  # on a page the state would be in the address by now
-    assert page.url == address
-
-
-@pytest.mark.parametrize("viewer", VIEWERS)
-def test_a_solution_opens_with_its_code_and_formulas(
-    page: Page, server: Server, bare_server: Server, viewer: str
-):
-    notebook = opened(
-        page, server if viewer == VIEWERS[0] else bare_server, viewer, "line"
-    )
-    solution = notebook.locator("details", has_text="Two units in a row")
-    formula = solution.locator("mjx-container, .katex, .math").first
-    assert not formula.is_visible()
-    solution.locator("summary").click()
-    expect(formula).to_be_visible()
-    expect(solution.locator("pre", has_text="def collapse")).to_be_visible()
-
-
-def test_a_link_to_a_chapter_opens_its_notebook(page: Page, server: Server):
-    notebook = opened(page, server, VIEWERS[0], "line")
-    notebook.get_by_role("link", name="Loss and brute force").last.click()
-    tab = page.locator(".lm-TabBar-tabLabel", has_text="loss.ipynb")
-    expect(tab).to_be_visible(timeout=60 * SECONDS)
