@@ -24,6 +24,9 @@ class SortableTable:
     def __init__(self, markup: str) -> None:
         self._markup = markup
 
+    def __repr__(self) -> str:
+        return "Table to sort and filter"
+
     def _repr_html_(self) -> str:
         """Show the table: whole, and with what lets it be sorted."""
         return self._markup
