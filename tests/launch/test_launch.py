@@ -63,8 +63,8 @@ def test_chapter_shows_what_it_showed_before_it_ran(
     for cell, built in zip(cells, before, strict=True):
         now, then = shown(cell.outputs), shown(built.outputs)
         if name == "separation":
-            # Where the music is played anew, music21 is loaded, and pictures then come
-            # as PNG alone: a fault that is known, and open. All else is compared.
+            # In a fresh home, where the music is played anew, its pictures come as PNG
+            # alone: a fault whose cause is not found. All else is compared.
             now, then = (
                 [part for part in parts if not part[0].startswith("image/")]
                 for parts in (now, then)
