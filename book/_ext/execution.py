@@ -189,10 +189,11 @@ def _outdated(
     """Return the pages that show a run which does not stand any more."""
     runs: KeptRuns = app.kept_runs  # type: ignore[attr-defined]
     shown = shown_runs(env)
-    for name in set(shown) - env.found_docs:
+    # A page that changed may have no cells any more: it says so when it is read.
+    for name in set(shown) - (env.found_docs - changed):
         del shown[name]
     stale = []
-    for name in sorted(set(shown) - added - changed):
+    for name in sorted(set(shown) - added):
         cells, key = shown[name]
         standing = runs.standing(name, cells)
         text = Path(env.doc2path(name)).read_text("utf8")

@@ -11,7 +11,10 @@ from importlib import metadata
 from pathlib import Path
 
 from docutils import nodes
+from myst_nb.ext.execution_tables import METADATA_KEY
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 
@@ -28,7 +31,23 @@ class Versions(SphinxDirective):
         return [nodes.literal_block(text="\n".join(lines), language="none")]
 
 
+def _tables_of_removed(
+    app: Sphinx,
+    env: BuildEnvironment,
+    added: set[str],
+    changed: set[str],
+    removed: set[str],
+) -> list[str]:
+    """Return the pages with a table of times, if it names a chapter that is gone.
+
+    MyST-NB itself writes them anew when a chapter has run, and only then.
+    """
+    pages = NbMetadataCollector.get_doc_data(env).items()
+    return [name for name, data in pages if removed and data.get(METADATA_KEY)]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive("versions", Versions)
+    app.connect("env-get-outdated", _tables_of_removed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

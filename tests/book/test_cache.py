@@ -184,7 +184,8 @@ mystnb:
   image:
     alt: A line that rises to {0}.
 ---
-from descent.page.figures import new_figure
+from descent.page.figures import new_figure, use_style
+use_style()
 figure, (ax,) = new_figure()
 ax.plot([0, {0}]);"""
 

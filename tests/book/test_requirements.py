@@ -16,7 +16,8 @@ from building import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-OWN = {"descent", *(path.stem for path in (ROOT / "book" / "_ext").glob("*.py"))}
+OWN = {"descent", "recorder"}
+OWN |= {path.stem for path in (ROOT / "book" / "_ext").glob("*.py")}
 
 
 def imported(code: str) -> Iterator[str]:

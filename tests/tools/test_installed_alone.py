@@ -29,7 +29,7 @@ import torch
 from torch import nn
 from descent.checkpoint import load_checkpoint, save_checkpoint
 from descent.clipping import AutoClip
-from descent.dynamics import watch
+from descent.dynamics import train_and_measure
 from descent.landscape import axis, loss_grid
 from descent.training import descend
 
@@ -62,7 +62,9 @@ grid = loss_grid(squared, values, values)
 assert grid.minimum()[:2] == (2, 1)
 
 fresh, optimizer, clip = line()
-steps = watch(fresh, lambda batch: loss(fresh), lambda: x, x, optimizer, 3, clip=clip)
+steps = train_and_measure(
+    fresh, lambda batch: loss(fresh), lambda: x, x, optimizer, 3, clip=clip
+)
 assert (steps["step_size"] > 0).all()
 """
 

@@ -18,10 +18,13 @@ from book import ROOT
 def run(
     *command: str | Path, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    makes = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    outside_of_make = {k: v for k, v in os.environ.items() if k not in makes}
     return subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **environment},
+        # A make that runs the tests is none of this one's business.
+        env={**outside_of_make, **environment},
         capture_output=True,
         text=True,
         timeout=60,
