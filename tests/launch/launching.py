@@ -38,6 +38,8 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# tqdm writes over its line, again and again.
+_BAR = re.compile(r"\r[^\r\n]*")
 
 
 def published(name: str) -> nbformat.NotebookNode:
@@ -251,9 +253,9 @@ def _judge(path: str, cell: Cell) -> None:
 def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
     """Return outputs as (kind, content), so that two runs can be compared.
 
-    Pieces of one stream are joined: where they are cut depends on the moment. The
-    messages of `glue` are left out, as they are on a page. An error is told by its
-    name and its text.
+    Pieces of one stream are joined: where they are cut depends on the moment. Bars of
+    progress and the messages of `glue` are left out, as they are on a page. An error
+    is told by its name and its text.
     """
     found: list[tuple[str, Any]] = []
     streams: dict[str, str] = {}
@@ -265,7 +267,8 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
             found.append(("error", f"{output['ename']}: {output['evalue']}"))
         elif "scrapbook" not in output["metadata"]:
             found += sorted(output["data"].items())
-    return sorted(streams.items()) + found
+    lasting = ((name, _BAR.sub("", text)) for name, text in streams.items())
+    return sorted((name, text) for name, text in lasting if text) + found
 
 
 def settle(home: Path, *, myst: bool) -> None:

@@ -3,8 +3,12 @@
 Belongs to :doc:`/separation`.
 """
 
+import sys
+from contextlib import redirect_stderr
 from fractions import Fraction
 from functools import lru_cache
+from importlib import import_module
+from io import StringIO
 from typing import Any, NamedTuple
 
 from descent.music import packages
@@ -74,7 +78,7 @@ def read_chorale(name: str) -> Chorale:
         `PARTS`.
     """
     path = packages.corpus() / f"{name}.mxl"
-    from music21 import converter  # takes longer than a load from the cache
+    converter = _part_of_music21("converter")
 
     try:
         # What music21 remembers of files lies in a folder for all users: not asked.
@@ -108,8 +112,18 @@ def _notes(part: Any) -> tuple[Note, ...]:
 @lru_cache(maxsize=1)
 def _titles() -> dict[str, str]:
     """Return the first lines of chorales by name, from music21's own table."""
-    from music21.corpus.chorales import ChoraleListRKBWV
+    numbered = _part_of_music21("corpus.chorales").ChoraleListRKBWV().byBWV
+    return {f"bwv{number}": row["title"] for number, row in numbered.items()}
 
-    return {
-        f"bwv{number}": row["title"] for number, row in ChoraleListRKBWV().byBWV.items()
-    }
+
+def _part_of_music21(name: str) -> Any:
+    """Return a module of music21, imported when it is needed: that takes a second.
+
+    In a notebook, which it knows by the class of its stderr, music21 would set the
+    format of all later figures to PNG, one second after its import
+    (`music21.ipython21`). So it sees another stderr; what it says is passed on.
+    """
+    with redirect_stderr(StringIO()) as messages:
+        module = import_module(f"music21.{name}")
+    sys.stderr.write(messages.getvalue())
+    return module

@@ -218,3 +218,18 @@ def test_reading_leaves_nothing_in_the_home_folder_and_says_nothing(tmp_path):
     assert json.loads(process.stdout) == [len(part) for part in parts]
     assert process.stderr == ""
     assert list(home.iterdir()) == []
+
+
+def test_reading_a_score_in_a_notebook_leaves_its_figures_alone():
+    """music21 knows a notebook by its stderr, and would set figures to PNG later."""
+    lines = (
+        "import io, sys, threading",
+        "sys.stderr = type('OutStream', (io.StringIO,), {})()",
+        "from descent.music.scores import read_chorale",
+        "read_chorale('bwv66.6')",
+        "print([thread.name for thread in threading.enumerate()])",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "['MainThread']", done.stderr
