@@ -11,7 +11,7 @@ from launching import PUBLISHED, Server, launched, prepare, settle
 sys.path.append(str(Path(__file__).parents[1] / "browser"))
 from driving import browser
 
-__all__ = ["browser", "home", "server"]
+__all__ = ["bare_server", "browser", "home", "server"]
 
 
 def copied(folder: Path) -> Path:
@@ -35,4 +35,13 @@ def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     prepare("start", root, home)
     settle(home, myst=False)
     with launched(root, home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server as at home: with jupyterlab-myst, and nothing is trusted."""
+    home = tmp_path_factory.mktemp("bare-home")
+    settle(home, myst=True)
+    with launched(copied(tmp_path_factory.mktemp("bare")), home) as running:
         yield running

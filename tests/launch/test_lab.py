@@ -1,12 +1,22 @@
-"""A published notebook, opened by a reader in the Lab that Binder opens."""
+"""The published notebooks, opened by a reader, in a real browser.
+
+In the Lab that Binder opens, in a Lab with jupyterlab-myst, which reads Markdown its
+own way, and in Notebook 7. In the last two nothing is trusted, as in a download.
+
+To open every chapter in every viewer would take an hour. Text does not depend on what
+stands beside it, so the Markdown cells of all chapters are opened as one notebook.
+"""
 
 import re
 from collections.abc import Iterator
 
 import pytest
 from launching import Server, published
+from nbformat.v4 import new_markdown_cell, new_notebook
 from playwright.sync_api import Browser, Locator, Page, expect
-from reading import page_of
+from reading import page_of, texts
+
+from book import with_cells
 
 SECONDS = 1000  # of milliseconds
 
@@ -15,6 +25,16 @@ TRACES = re.compile(
     r"\{[a-z:]+\}`|:::|```|\{glue|⚠|^:\w+:|\*\*|</?(?:details|summary)|\$|\\\[|^> ",
     flags=re.MULTILINE,
 )
+
+# Stands before each chapter's text in the notebook with all texts.
+BEGINS = "The text of {}.md begins here."
+
+# Fixture of the server, and where the viewer is.
+VIEWERS = {
+    "Binder's Lab": ("server", "lab/tree"),
+    "Lab with jupyterlab-myst": ("bare_server", "lab/tree"),
+    "Notebook 7": ("bare_server", "notebooks"),
+}
 
 
 @pytest.fixture
@@ -25,23 +45,21 @@ def page(browser: Browser) -> Iterator[Page]:
     page.context.close()
 
 
-def opened(page: Page, server: Server, name: str) -> Locator:
-    """Open a chapter's notebook, and return it when its last cell is drawn."""
-    page.goto(f"{server.url}lab/tree/{name}.ipynb?token={server.token}")
+def opened(page: Page, address: str, server: Server, drawn: int) -> Locator:
+    """Open a notebook; return it when so many of its Markdown cells are drawn."""
+    # Without what a Lab has open from before.
+    page.goto(f"{server.url}{address}?reset&token={server.token}")
     notebook = page.locator(".jp-NotebookPanel .jp-Notebook")
-    last = notebook.locator(".jp-MarkdownCell").last
-    expect(last.locator(".jp-MarkdownOutput a").first).to_be_attached(
-        timeout=120 * SECONDS
-    )
-    count = sum(cell.cell_type == "markdown" for cell in published(name).cells)
-    drawn = notebook.locator(".jp-MarkdownCell .jp-MarkdownOutput")
-    expect(drawn).to_have_count(count, timeout=60 * SECONDS)
+    texts = notebook.locator(".jp-MarkdownCell .jp-MarkdownOutput")
+    expect(texts).to_have_count(drawn, timeout=180 * SECONDS)
+    # They are filled one after the other; the last line of a notebook has links.
+    expect(texts.last.locator("a").first).to_be_attached(timeout=180 * SECONDS)
     return notebook
 
 
 def words(notebook: Locator) -> str:
     """Return the text of a notebook's Markdown cells, without code and formulas."""
-    said: str = notebook.evaluate(
+    text: str = notebook.evaluate(
         """notebook => {
           const cells = notebook.querySelectorAll('.jp-MarkdownOutput')
           return [...cells].map(cell => {
@@ -52,51 +70,107 @@ def words(notebook: Locator) -> str:
           }).join('\\n')
         }"""
     )
-    return said
+    return text
 
 
-def check_text(notebook: Locator, name: str) -> None:
+def check_text(text: str, name: str) -> None:
     """Compare what a viewer shows with the page, and look for what it should not."""
-    said = words(notebook)
-    assert TRACES.findall(said) == []
-    squeezed = re.sub(r"\s+", "", said)
+    assert TRACES.findall(text) == []
+    squeezed = re.sub(r"\s+", "", text)
     page = page_of(name)
     for figure in page.select(".cell figure"):
         caption = figure.select_one("figcaption")
         assert caption is not None
         for formula in caption.select("math"):
             formula.decompose()
-        text = re.sub(r"\s+", "", caption.get_text()).removesuffix("#")
-        assert text.translate(str.maketrans("[]", "()")) in squeezed, text
+        shown = re.sub(r"\s+", "", caption.get_text()).removesuffix("#")
+        assert shown.translate(str.maketrans("[]", "()")) in squeezed, shown
         alternative = next(i["alt"] for i in figure.select("img") if i.get("alt"))
         assert re.sub(r"\s+", "", str(alternative)) in squeezed
     for number in page.select("p > .pasted-text"):
         assert re.sub(r"\s+", "", number.get_text()) in squeezed
     for title in page.select(".solution > .admonition-title"):
         assert re.sub(r"\s+", "", title.get_text()) in squeezed
-    # Solutions are there, and closed.
-    folded = notebook.locator("details")
-    assert folded.count() == len(page.select(".cell figure")) + len(
-        page.select("div.solution")
-    )
-    assert notebook.locator("details[open]").count() == 0
 
 
-def test_a_chapter_reads_like_its_page_where_binder_opens_it(
-    page: Page, server: Server
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_every_chapter_reads_like_its_page(
+    page: Page, viewer: str, request: pytest.FixtureRequest
 ):
-    # The text of every chapter is compared with its page in `test_published`.
-    name = "line"
-    notebook = opened(page, server, name)
-    check_text(notebook, name)
-    # Every figure is to be seen before anything ran.
-    pictures = notebook.locator(
+    fixture, folder = VIEWERS[viewer]
+    server: Server = request.getfixturevalue(fixture)
+    cells = []
+    for name in with_cells():
+        notebook = published(name)
+        cells += [new_markdown_cell(BEGINS.format(name)), *texts(notebook)]
+    everything = new_notebook(cells=cells, metadata=notebook.metadata)
+    server.call("PUT", "api/contents/texts.ipynb", type="notebook", content=everything)
+
+    shown = opened(page, f"{folder}/texts.ipynb", server, len(cells))
+    rest = words(shown)
+    for name in reversed(with_cells()):
+        rest, _, text = rest.partition(BEGINS.format(name))
+        check_text(text, name)
+    assert page.locator(".Toastify__toast").count() == 0
+
+    # Solutions are there, and closed; one opens with its code and its formulas.
+    assert shown.locator("details").count() == sum(
+        len(page_of(name).select(".cell figure, div.solution, div.hint"))
+        for name in with_cells()
+    )
+    assert shown.locator("details[open]").count() == 0
+    solution = shown.locator("details", has_text="Two units in a row")
+    formula = solution.locator("mjx-container, .katex, .math").first
+    assert not formula.is_visible()
+    solution.locator("summary").click()
+    expect(formula).to_be_visible()
+    expect(solution.locator("pre", has_text="def collapse")).to_be_visible()
+
+
+def test_a_launched_chapter_runs_to_its_end(page: Page, server: Server):
+    # It has figures to touch, and runs soon.
+    chapter = published("loss")
+    shown = opened(page, "lab/tree/loss.ipynb", server, len(texts(chapter)))
+
+    # Before anything ran: every figure is to be seen, what is folded is folded, and
+    # figures to touch are alive, as the notebook is trusted.
+    pictures = shown.locator(
         ".jp-OutputArea-output:is(.jp-RenderedImage, .jp-RenderedSVG, "
         ".jp-RenderedHTMLCommon:has(.ex-notebook, img[src^='data:image/svg']))"
     )
-    expect(pictures).to_have_count(len(page_of(name).select(".cell figure")))
-    # And what is folded is folded.
-    hidden = notebook.locator(".jp-CodeCell .jp-InputPlaceholder, .jp-Placeholder")
-    folded = sum("jupyter" in cell.metadata for cell in published(name).cells)
-    assert hidden.count() >= folded
-    assert page.locator(".Toastify__toast").count() == 0
+    expect(pictures).to_have_count(len(page_of("loss").select(".cell figure")))
+    hidden = shown.locator(".jp-CodeCell .jp-InputPlaceholder, .jp-Placeholder")
+    folded = sum("jupyter" in cell.metadata for cell in chapter.cells)
+    assert hidden.count() >= folded > 0
+    alive = shown.locator(".explorable.ex-live")
+    expect(alive).to_have_count(2, timeout=60 * SECONDS)
+
+    kernel = page.locator(".jp-Notebook-ExecutionIndicator")
+    expect(kernel).to_have_attribute("data-status", "idle", timeout=90 * SECONDS)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    code = sum(cell.cell_type == "code" for cell in chapter.cells)
+    last = shown.locator(".jp-CodeCell .jp-InputPrompt").last
+    expect(last).to_have_text(f"[{code}]:", timeout=300 * SECONDS)
+    check_text(words(shown), "loss")
+
+    # They are alive, and leave the notebook's address alone.
+    expect(alive).to_have_count(2, timeout=60 * SECONDS)
+    address = page.url
+    for box in alive.all():
+        box.scroll_into_view_if_needed()
+        sentence = box.locator(".ex-say")
+        expect(sentence).not_to_be_empty()
+        before = sentence.inner_text()
+        box.locator("input[type=range]").first.focus()
+        page.keyboard.press("ArrowRight")
+        expect(sentence).not_to_have_text(before)
+    page.wait_for_timeout(500)  # on a page the state would be in the address by now
+    assert page.url == address
+
+    # The way to the next chapter opens its notebook.
+    forward = shown.locator(".jp-MarkdownCell").last.get_by_role("link").last
+    file = str(forward.get_attribute("href")).partition(".ipynb")[0].split("/")[-1]
+    forward.click()
+    tab = page.locator(".lm-TabBar-tabLabel", has_text=f"{file}.ipynb")
+    expect(tab).to_be_visible(timeout=60 * SECONDS)
