@@ -24,8 +24,6 @@ from sphinx.builders.html._assets import _JavaScript
 from sphinx_exercise.nodes import solution_node
 
 import order
-from descent.exercises.answers import described
-from descent.exercises.checking import labels
 from notebook_text import numbered
 from notebooks import binder, colab
 
@@ -61,8 +59,12 @@ def _put_below_cells(app: Sphinx, doctree: nodes.document, name: str) -> None:
     """Put fields and links below the cells of exercises."""
     if app.builder.format != "html":
         return
-    checked = labels()
-    for label, cell in list(exercise_cells(doctree)):
+    cells = list(exercise_cells(doctree))
+    if not cells:
+        return
+    from descent.exercises.answers import described  # PyTorch, for seconds
+
+    for label, cell in cells:
         cell["exercise"] = label
         section = cell.parent
         below = section.index(cell) + 1
@@ -76,7 +78,7 @@ def _put_below_cells(app: Sphinx, doctree: nodes.document, name: str) -> None:
                 colab=colab(app.config, name, label),
             ),
         )
-        asked = described(label) if label in checked else None
+        asked = described(label)
         if asked is None:
             continue
         for part in list(cell.children):

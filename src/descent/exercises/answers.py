@@ -10,6 +10,7 @@ Belongs to no chapter: the checks of all of them stand on it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from descent.exercises.checking import (
@@ -217,7 +218,7 @@ _answers: dict[str, Callable[[], Answer]] = {}
 def answer(label: str) -> Callable[[Callable[[], Answer]], Callable[[], Answer]]:
     """Register what the decorated function returns as the answer of an exercise.
 
-    The function is called when an answer is checked, and once by the book's build.
+    The function is called once, when its answer is first needed.
 
     Parameters
     ----------
@@ -236,12 +237,14 @@ def answer(label: str) -> Callable[[Callable[[], Answer]], Callable[[], Answer]]
     """
 
     def register(describe: Callable[[], Answer]) -> Callable[[], Answer]:
+        once = cache(describe)
+
         def judge(got: Any) -> None:
-            describe().judge(got)
+            once().judge(got)
 
         judge.__module__ = describe.__module__
         exercise(label)(judge)
-        _answers[label] = describe
+        _answers[label] = once
         return describe
 
     return register
@@ -262,12 +265,7 @@ def described(label: str) -> dict[str, Any] | None:
         left ``open`` and, of a number, what is ``right``, how ``near`` it is enough to
         be, and sentences; of a choice, ``options`` with the sentence for each, None for
         the right one. ``counted`` is the sentence that says how many are right, if a
-        reader is told no more. None if the answer is code.
-
-    Raises
-    ------
-    ValueError
-        If no exercise has this label.
+        reader is told no more. None if the answer is code, or is not checked.
     """
     check_of(label)  # registers the answers of the label's chapter
     describe = _answers.get(label)

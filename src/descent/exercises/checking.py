@@ -99,7 +99,7 @@ def labels() -> tuple[str, ...]:
     return tuple(_checks)
 
 
-def check_of(label: str) -> Callable[[Any], None]:
+def check_of(label: str) -> Callable[[Any], None] | None:
     """Return the check of an exercise; of all chapters only its own is imported.
 
     A label begins with its chapter's name: the checks of ``learning-rate-steps`` are
@@ -112,13 +112,9 @@ def check_of(label: str) -> Callable[[Any], None]:
 
     Returns
     -------
-    callable
-        It gets the reader's answer, and raises an error unless that is right.
-
-    Raises
-    ------
-    ValueError
-        If no exercise has this label.
+    callable or None
+        It gets the reader's answer, and raises an error unless that is right. None if
+        no check has this label.
     """
     words = label.split("-")
     for count in range(len(words), 0, -1):
@@ -132,9 +128,7 @@ def check_of(label: str) -> Callable[[Any], None]:
             except ModuleNotFoundError as error:
                 if error.name != name:
                     raise
-    if label not in _checks:
-        raise ValueError(f"label must be one of {sorted(labels())}, got {label!r}")
-    return _checks[label]
+    return _checks.get(label)
 
 
 def unanswered(got: Any) -> bool:
@@ -256,6 +250,8 @@ def verdict(label: str, answer: object) -> Verdict:
         If no exercise has this label.
     """
     checks = check_of(label)
+    if checks is None:
+        raise ValueError(f"label must be one of {sorted(labels())}, got {label!r}")
     if unanswered(answer):
         return Verdict(False, UNANSWERED)
     try:
