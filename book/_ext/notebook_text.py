@@ -288,7 +288,8 @@ class NotebookText(MarkdownTranslator):
         raise nodes.SkipNode
 
     visit_compound = visit_comment = visit_raw
-    visit_answer_form = visit_exercise_places = visit_raw  # for the page alone
+    # For the page alone.
+    visit_answer_form = visit_exercise_places = visit_takes_player = visit_raw
 
 
 def _taken_title(node: nodes.Element) -> str:

@@ -24,6 +24,7 @@ from sphinx.config import Config
 
 import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
+from descent.page.audio import TAKES
 from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
@@ -156,6 +157,8 @@ class Assembly:
         cell = new_code_cell(source.source, execution_count=source.execution_count)
         cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
         cell.outputs = merged(cell.outputs)
+        for output in cell.outputs:
+            output.get("data", {}).pop(TAKES, None)  # for the page's player
         if tags(source) & FOLDED:
             fold(cell)
         if "raises-exception" in tags(source):

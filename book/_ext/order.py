@@ -40,7 +40,8 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 ===================  =============  ================================================
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
 TOOLTIPS             `tooltips`     gives links to terms a title
-SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
+SOUNDS               `sounds`       what cells leave of sounds, and takes of other
+                                    chapters, become nodes ``takes_player``
 ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_places``
                                     below cells of exercises; such a cell has the
                                     exercise's label as its attribute ``exercise``,
@@ -56,7 +57,8 @@ NOTEBOOKS            `notebooks`    adds to the list; writes the chapter's noteb
 ASSETS               `assets`       leaves out all styles, and all scripts but one
 FILES_OF_SOME_PAGES  `explorables`, add theirs to pages with nodes of their kind
                      `pictures`,
-                     `answers`
+                     `answers`,
+                     `sounds`
 FORMULAS             `mathematics`  hands on ``has_formulas``
 ===================  =============  ================================================
 

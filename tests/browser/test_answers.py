@@ -10,7 +10,7 @@ from visiting import DESKTOP, listen
 
 from book import SITE, with_exercises
 from descent.exercises import answers, verdict
-from descent.exercises.answers import Choice, Number
+from descent.exercises.answers import Choice
 from descent.exercises.checking import check_of, labels
 
 # What readers type into a field for a number.
@@ -39,7 +39,8 @@ def asked_on_pages() -> dict[str, answers.Answer]:
 def candidates(field: answers.Field) -> list[str]:
     """Return what a reader may put into a field, the right answer first."""
     if isinstance(field, Choice):
-        return sorted(map(str, field.options), key=str(field.right).__ne__) + [""]
+        words = sorted(map(str, field.options), key=str(field.right).__ne__)
+        return [*words, ""]
     right = float(field.right)
     near = field.tolerance * (1 + abs(right))
     return [

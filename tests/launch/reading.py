@@ -41,14 +41,14 @@ def texts(notebook: NotebookNode) -> list[NotebookNode]:
 def words_of_page(page: Tag) -> str:
     """Return a page's text, in order, without code cells; captions stay.
 
-    What only a page has, fields and links below exercises, is left out.
+    What only a page has, fields, links and players, is left out.
     """
     soup = BeautifulSoup(str(page), "html.parser")
     for cell in soup.select("div.cell"):
         captions = cell.select("figcaption")
         cell.clear()
         cell.extend(captions)
-    only_here = "form.answer, .exercise-places"
+    only_here = "form.answer, .exercise-places, .takes"
     for part in soup.select(
         f"a.headerlink, .toctree-wrapper, script, style, {only_here}"
     ):
