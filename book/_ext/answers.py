@@ -2,9 +2,9 @@
 
 Where the answer is a number or a choice, the reader gives it on the page. The script
 `answers.js` checks it with the description that `check` reads in a notebook
-(`descent.exercises.answers`): it is put into the page here, not in plain sight, since
-who looks at the source wants to see how it is made, not what comes out. Below every
-exercise stand links that open its notebook at this cell.
+(`descent.exercises.answers`), which is put into the page here; not in plain sight, since
+who looks at a page's source wants to see how it is made, not what comes out. Below
+every exercise stand links that open its notebook, in Colab at this cell.
 
 A button with the attribute ``data-live-cell``, the exercise's label, is for a script
 that makes the page's cells run. It is hidden until that script shows it.
@@ -74,7 +74,7 @@ def _put_below_cells(app: Sphinx, doctree: nodes.document, name: str) -> None:
             exercise_places(
                 label=label,
                 number=number,
-                binder=binder(app.config, name, label),
+                binder=binder(app.config, name),
                 colab=colab(app.config, name, label),
             ),
         )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import nbformat
 from docutils import nodes
@@ -129,6 +129,8 @@ class Assembly:
         # Not by chance, as nbformat does: the same book gives the same files.
         if cell.id != "install":
             cell["id"] = name or f"{self.place.name}-{len(self.cells)}"
+        if name:
+            cell.metadata["id"] = name  # where Colab looks
         self.cells.append(cell)
 
     def _write(self, text: list[nodes.Element]) -> None:
@@ -245,23 +247,20 @@ def _foot(context: dict[str, Any], place: Place) -> str:
     return "\n\n".join(["---", *links])
 
 
-def binder(config: Config, name: str, cell: str = "") -> str:
-    """Return where Binder opens a chapter's notebook.
+def binder(config: Config, name: str) -> str:
+    """Return where Binder opens a chapter's notebook, at its beginning.
+
+    (JupyterLab forgets the part of an address that names a cell while it starts.)
 
     Parameters
     ----------
     config : sphinx.config.Config
     name : str
         The chapter.
-    cell : str
-        The id of the cell at which it opens, "" for its beginning.
     """
     hub = config["html_theme_options"]["launch_buttons"]["binderhub_url"]
     slug = urlsplit(repository(config)).path
-    place = f"lab/tree/{name}.ipynb"
-    if cell:
-        place += quote(f"#cell-id={cell}", safe="")
-    return f"{hub}/v2/gh{slug}/{ENVIRONMENT}?urlpath={place}"
+    return f"{hub}/v2/gh{slug}/{ENVIRONMENT}?urlpath=lab/tree/{name}.ipynb"
 
 
 def colab(config: Config, name: str, cell: str = "") -> str:

@@ -211,7 +211,7 @@ def test_below_a_cell_of_an_exercise_stand_a_field_or_its_output_and_links(page,
             continue
         solved_in_code.add(label)
         binder, colab = links
-        assert binder.endswith(f"{page}.ipynb%23cell-id%3D{label}")
+        assert binder.endswith(f"?urlpath=lab/tree/{page}.ipynb")
         assert colab.endswith(f"{page}.ipynb#scrollTo={label}")
         assert cells[label].strip() == between.select(".cell_input")[-1].text.strip()
         assert between.select_one(f"button[data-live-cell={label}]").has_attr("hidden")
