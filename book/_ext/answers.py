@@ -2,8 +2,8 @@
 
 Where the answer is a number or a choice, the reader gives it on the page. The script
 `answers.js` checks it with the description that `check` reads in a notebook
-(`descent.exercises.answers`), which is put into the page here; not in plain sight, since
-who looks at a page's source wants to see how it is made, not what comes out. Below
+(`descent.exercises.answers`), which is put into the page, not in plain sight: one
+who reads a source wants to see how a page is made, not what comes out. Below
 every exercise stand links that open its notebook, in Colab at this cell.
 
 A button with the attribute ``data-live-cell``, the exercise's label, is for a script

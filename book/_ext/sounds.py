@@ -167,7 +167,7 @@ def _visit_player(translator: Any, node: takes_player) -> None:
         '<input type="range" class="takes-place" aria-label="Place in the sound" '
         f'min="0" max="{seconds:g}" step="0.1" value="0" autocomplete="off">'
         f'<span class="takes-time" aria-hidden="true">0:00 / {whole}</span>'
-        '<span class="visually-hidden" role="status"></span></div>\n'
+        '<span role="status"></span></div>\n'
         f"{rows}</fieldset>\n"
     )
     raise nodes.SkipNode
