@@ -160,7 +160,8 @@ class Assembly:
         cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
         cell.outputs = merged(cell.outputs)
         for output in cell.outputs:
-            output.get("data", {}).pop(TAKES, None)  # for the page's player
+            # For the page's player.
+            output.get("metadata", {}).get("text/html", {}).pop(TAKES, None)
         if tags(source) & FOLDED:
             fold(cell)
         if "raises-exception" in tags(source):

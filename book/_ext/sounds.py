@@ -1,6 +1,6 @@
 """Sounds of cells: one player for all takes of a piece, and their files.
 
-A cell that shows `descent.page.audio.Players` leaves its sounds as data beside the
+A cell that shows `descent.page.audio.Players` leaves its sounds as metadata of the
 HTML for notebooks. Here they become one player, which `takes.js` brings to life: it
 switches between the takes while they play, at the same place. Sounds and pictures are
 files of the site, named after their content. Another page shows takes of a chapter
@@ -75,10 +75,10 @@ def _takes_in(app: Sphinx, chapter: str) -> dict[int, list[dict[str, Any]]]:
     """Return, for each cell of a chapter that shows some, its takes."""
     executed = executed_notebook(app, chapter)
     return {
-        index: output["data"][TAKES]
+        index: output["metadata"]["text/html"][TAKES]
         for index, cell in enumerate(executed.cells if executed else ())
         for output in cell.get("outputs", ())
-        if TAKES in output.get("data", {})
+        if TAKES in output.get("metadata", {}).get("text/html", {})
     }
 
 

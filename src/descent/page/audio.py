@@ -2,8 +2,8 @@
 
 Sound is embedded uncompressed, so that what you hear is what was computed, and
 nothing else. A notebook shows a player for each sound. For the book's build the same
-files lie beside that HTML as data: of sounds that are takes of one piece, a page makes
-one player, which switches between them while it plays.
+files lie beside that HTML, as its metadata: of sounds that are takes of one piece, a
+page makes one player, which switches between them while it plays.
 
 Belongs to :doc:`/separation`.
 """
@@ -26,8 +26,8 @@ from descent.page.figures import MAP
 
 __all__ = ["TAKES", "Players", "wav"]
 
-# The type of the data for a page, among what a cell shows.
-TAKES = "application/vnd.descent.takes+json"
+# Under this name what a cell shows has, in the metadata of its HTML, the takes.
+TAKES = "descent_takes"
 
 # What a picture shows: this many decibels below the loudest place of all.
 _RANGE = 60.0
@@ -124,11 +124,12 @@ class Players:
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
-    ) -> dict[str, Any]:
-        """Return the HTML for notebooks, and its parts for a page of the book."""
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return HTML for notebooks and, as its metadata, the parts for a page."""
         takes = self._takes()
         rows = "".join(map(_row, takes))
-        return {"text/html": f'<div class="players">{rows}</div>', TAKES: takes}
+        shown = {"text/html": f'<div class="players">{rows}</div>'}
+        return shown, {"text/html": {TAKES: takes}}
 
     def _takes(self) -> list[dict[str, Any]]:
         """Return each sound's name, length in seconds, picture with size, and file."""
@@ -176,7 +177,8 @@ def _row(take: Mapping[str, Any]) -> str:
     return (
         f'<div class="player"><span style="{middle}; '
         f'display: inline-block; width: 9em">{name}</span>'
-        f'<img alt="Spectrogram of: {name}" src="data:image/png;base64,{take["png"]}" '
+        f'<img class="dark-light" alt="Spectrogram of: {name}" '
+        f'src="data:image/png;base64,{take["png"]}" '
         f'width="{take["width"]}" height="{take["height"]}" loading="lazy" '
         f'style="{middle}"> '
         f'<audio controls preload="none" aria-label="{name}" '

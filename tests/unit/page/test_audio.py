@@ -17,7 +17,7 @@ def tone(frequency, seconds=1.0, level=0.5):
 
 
 def html_of(players):
-    return players._repr_mimebundle_()["text/html"]
+    return players._repr_mimebundle_()[0]["text/html"]
 
 
 def heard(html):
@@ -110,15 +110,15 @@ def test_a_tensor_with_a_graph_can_be_heard():
 
 
 def test_a_page_gets_the_same_files_with_their_lengths_and_sizes():
-    bundle = Players(
+    shown, metadata = Players(
         {"long": tone(440, seconds=2), "short": tone(880)}
     )._repr_mimebundle_()
-    takes = bundle[TAKES]
+    takes = metadata["text/html"][TAKES]
     assert [(take["name"], take["seconds"]) for take in takes] == [
         ("long", 2.0),
         ("short", 1.0),
     ]
     for take in takes:
-        assert f'data:audio/wav;base64,{take["wav"]}"' in bundle["text/html"]
+        assert f'data:audio/wav;base64,{take["wav"]}"' in shown["text/html"]
         with Image.open(io.BytesIO(base64.b64decode(take["png"]))) as picture:
             assert picture.size == (take["width"], take["height"])
