@@ -46,8 +46,8 @@
   /** A text as Python writes it in code. */
   const written = (text) => {
     const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-    const inside = text.replaceAll("\\", "\\\\");
-    return quote + (quote === "'" ? inside.replaceAll("'", "\\'") : inside) + quote;
+    const special = quote === "'" ? /['\\]/g : /[\\]/g;
+    return quote + text.replace(special, "\\$&") + quote;
   };
 
   const fill = (sentence, text) => sentence.replace("{}", () => text);
