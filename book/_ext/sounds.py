@@ -122,13 +122,15 @@ def _written(site: Path, up: str, data: str, ending: str) -> str:
     """Write a file, and its script if it is a sound; return its address."""
     content = base64.b64decode(data)
     digest = hashlib.sha256(content).hexdigest()[:24]
-    path = site / FOLDER / f"{digest}.{ending}"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if ending == "wav":
-            path.with_suffix(".js").write_text(f'descentSound("{digest}","{data}");\n')
-        path.write_bytes(content)
-    return f"{up}{FOLDER}/{path.name}"
+    files = {f"{digest}.{ending}": content}
+    if ending == "wav":
+        files[f"{digest}.js"] = f'descentSound("{digest}","{data}");\n'.encode("ascii")
+    for name, written in files.items():
+        path = site / FOLDER / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(written)
+    return f"{up}{FOLDER}/{digest}.{ending}"
 
 
 def _rows(translator: Any, node: takes_player, group: str) -> Iterator[str]:

@@ -85,8 +85,8 @@
     const section = form.closest("section[id]");
     const mine = forms.filter((other) => other.closest("section[id]") === section);
     const solved = section.querySelectorAll(":scope > .exercise > [data-solved]").length;
-    const entry = document.querySelector(`.bd-toc-item a[href="#${section.id}"]`);
-    if (entry) entry.dataset.solved = `${solved}/${mine.length}`;
+    for (const entry of document.querySelectorAll(`.toc-entry > [href="#${section.id}"]`))
+      entry.dataset.solved = `${solved}/${mine.length}`;
   };
 
   for (const form of forms) {
