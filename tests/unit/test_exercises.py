@@ -166,8 +166,8 @@ JUNK = {
 
 @pytest.mark.parametrize("label", labels())
 def test_no_check_takes_junk_for_right_or_falls_over(label):
-    for junk, answer in JUNK.items():
-        found = verdict(label, answer)
+    for junk, attempt in JUNK.items():
+        found = verdict(label, attempt)
         assert not found.right, junk
         assert found.message, junk
 
