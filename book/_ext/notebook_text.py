@@ -4,7 +4,7 @@ What a page says is made once, by Sphinx: numbers are filled in, references are
 links, figures and exercises are counted. Here that result is written down again, as
 plain Markdown, so that a notebook says what the page says without knowing a single
 role or directive. What Markdown has no word for becomes what every viewer of
-notebooks shows: an admonition a quotation with a title, a solution a
+notebooks shows: an admonition a quotation with a title, a hint and a solution a
 ``<details>``, closed.
 """
 
@@ -214,11 +214,17 @@ class NotebookText(MarkdownTranslator):
         """Begin a quotation with the box's title in its first line."""
         titled = node.next_node(nodes.title)
         title = _taken_title(node) if titled else node.tagname.capitalize()
+        if "dropdown" in node["classes"]:
+            self.add(folded_head(title), prefix_eol=2, suffix_eol=2)
+            return
         self.ensure_eol(2)
         self._push_context(IndentContext("> ", empty=True))
         self.add(f"**{title}**", suffix_eol=2)
 
     def depart_admonition(self, node: nodes.Element) -> None:
+        if "dropdown" in node["classes"]:
+            self.add("</details>", prefix_eol=2, suffix_eol=2)
+            return
         self._pop_context()
         self.ensure_eol(2)
 
@@ -282,6 +288,8 @@ class NotebookText(MarkdownTranslator):
         raise nodes.SkipNode
 
     visit_compound = visit_comment = visit_raw
+    # For the page alone.
+    visit_answer_form = visit_exercise_places = visit_takes_player = visit_raw
 
 
 def _taken_title(node: nodes.Element) -> str:

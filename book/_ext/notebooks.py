@@ -24,6 +24,7 @@ from sphinx.config import Config
 
 import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
+from descent.page.audio import TAKES
 from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
@@ -124,10 +125,12 @@ class Assembly:
         self._add(new_markdown_cell(foot))
         return new_notebook(cells=self.cells, metadata=self._metadata)
 
-    def _add(self, cell: NotebookNode) -> None:
+    def _add(self, cell: NotebookNode, name: str = "") -> None:
         # Not by chance, as nbformat does: the same book gives the same files.
         if cell.id != "install":
-            cell["id"] = f"{self.place.name}-{len(self.cells)}"
+            cell["id"] = name or f"{self.place.name}-{len(self.cells)}"
+        if name:
+            cell.metadata["id"] = name  # where Colab looks
         self.cells.append(cell)
 
     def _write(self, text: list[nodes.Element]) -> None:
@@ -156,11 +159,14 @@ class Assembly:
         cell = new_code_cell(source.source, execution_count=source.execution_count)
         cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
         cell.outputs = merged(cell.outputs)
+        for output in cell.outputs:
+            # For the page's player.
+            output.get("metadata", {}).get("text/html", {}).pop(TAKES, None)
         if tags(source) & FOLDED:
             fold(cell)
         if "raises-exception" in tags(source):
             cell.metadata["tags"] = ["raises-exception"]
-        self._add(cell)
+        self._add(cell, part.get("exercise", ""))
         for figure in part.findall(nodes.figure):
             self._describe(cell, figure)
 
@@ -228,7 +234,7 @@ def _write(
     nbformat.write(notebook, target)
     # The theme puts a copy of the builder's own there, full of directives.
     (Path(app.outdir) / "_sources" / f"{name}.ipynb").unlink(missing_ok=True)
-    _lead(context, name, url)
+    _lead(app.config, context, name)
 
 
 def _foot(context: dict[str, Any], place: Place) -> str:
@@ -242,18 +248,48 @@ def _foot(context: dict[str, Any], place: Place) -> str:
     return "\n\n".join(["---", *links])
 
 
-def _lead(context: dict[str, Any], name: str, url: str) -> None:
+def binder(config: Config, name: str) -> str:
+    """Return where Binder opens a chapter's notebook, at its beginning.
+
+    (JupyterLab forgets the part of an address that names a cell while it starts.)
+
+    Parameters
+    ----------
+    config : sphinx.config.Config
+    name : str
+        The chapter.
+    """
+    hub = config["html_theme_options"]["launch_buttons"]["binderhub_url"]
+    slug = urlsplit(repository(config)).path
+    return f"{hub}/v2/gh{slug}/{ENVIRONMENT}?urlpath=lab/tree/{name}.ipynb"
+
+
+def colab(config: Config, name: str, cell: str = "") -> str:
+    """Return where Colab opens a chapter's notebook.
+
+    Parameters
+    ----------
+    config : sphinx.config.Config
+    name : str
+        The chapter.
+    cell : str
+        The id of the cell at which it opens, "" for its beginning.
+    """
+    slug = urlsplit(repository(config)).path
+    page = (
+        f"https://colab.research.google.com/github{slug}/blob/{NOTEBOOKS}/{name}.ipynb"
+    )
+    return f"{page}#scrollTo={cell}" if cell else page
+
+
+def _lead(config: Config, context: dict[str, Any], name: str) -> None:
     """Let a page's buttons lead to its notebook."""
-    slug = urlsplit(url).path
     for group in context["header_buttons"]:
         for button in group.get("buttons", []):
             if str(button.get("url", "")).endswith(".ipynb"):
                 button["url"] = context["pathto"](f"{FOLDER}/{name}.ipynb", 1)
             if button.get("text") == "Binder":
-                hub = button["url"].partition("/v2/")[0]
-                button["url"] = (
-                    f"{hub}/v2/gh{slug}/{ENVIRONMENT}?urlpath=lab/tree/{name}.ipynb"
-                )
+                button["url"] = binder(config, name)
         if group.get("label") == "launch-buttons":
             group["buttons"].append(
                 {
@@ -261,8 +297,7 @@ def _lead(context: dict[str, Any], name: str, url: str) -> None:
                     "text": "Colab",
                     "tooltip": "Launch on Colab",
                     "icon": "_static/images/logo_colab.png",
-                    "url": "https://colab.research.google.com/github"
-                    f"{slug}/blob/{NOTEBOOKS}/{name}.ipynb",
+                    "url": colab(config, name),
                 }
             )
 

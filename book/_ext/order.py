@@ -40,7 +40,12 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 ===================  =============  ================================================
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
 TOOLTIPS             `tooltips`     gives links to terms a title
-SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
+SOUNDS               `sounds`       what cells leave of sounds, and takes of other
+                                    chapters, become nodes ``takes_player``
+ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_places``
+                                    below cells of exercises; such a cell has the
+                                    exercise's label as its attribute ``exercise``,
+                                    which becomes its id in the notebook
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
 ===================  =============  ================================================
 
@@ -51,7 +56,9 @@ PDF_PLACE            `pdf`          ends the landing page with a link or its pla
 NOTEBOOKS            `notebooks`    adds to the list; writes the chapter's notebook
 ASSETS               `assets`       leaves out all styles, and all scripts but one
 FILES_OF_SOME_PAGES  `explorables`, add theirs to pages with nodes of their kind
-                     `pictures`
+                     `pictures`,
+                     `answers`,
+                     `sounds`
 FORMULAS             `mathematics`  hands on ``has_formulas``
 ===================  =============  ================================================
 
@@ -91,6 +98,7 @@ PICTURES = 400
 EXERCISE_IDS = 490
 TOOLTIPS = 500
 SOUNDS = 510
+ANSWERS = 515
 PDF_PLACE = 520
 
 NOTEBOOKS = 502

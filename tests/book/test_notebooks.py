@@ -119,6 +119,11 @@ Word
 Why?
 ```
 
+```{hint}
+:class: dropdown
+Ask *yourself*.
+```
+
 ````{solution} think
 :class: dropdown
 Because $x_1 = x_2$.
@@ -158,6 +163,7 @@ def test_a_page_becomes_plain_markdown(small_book: SmallBook, notebook):
         "**Word**\n\nIts meaning.",
         "```python\nanswer = 41\n```",
         "### Exercise 1 (Think)\n\nWhy?",
+        "<details>\n<summary><b>Hint</b></summary>\n\nAsk *yourself*.\n\n</details>",
         "<details>\n<summary><b>Solution to Exercise 1 (Think)</b></summary>\n\n"
         "Because $x_1 = x_2$.\n\n</details>",
     ):

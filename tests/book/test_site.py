@@ -19,7 +19,9 @@ from book import glued, source, table_of_contents, with_cells, with_exercises
 sys.path.append(str(ROOT / "book" / "_ext"))
 
 from descent.exercises import verdict
+from descent.exercises.answers import described
 from descent.exercises.checking import labels
+from descent.exercises.health import DIAGNOSES
 from repairs import IN_TEMPLATES
 from site_check import gaps
 
@@ -180,6 +182,49 @@ def test_the_books_own_solution_is_right(label):
     exec(compile(code, f"solution of {label}", "exec"), names)
     found = verdict(label, eval(answer, names))
     assert found.right, found.message
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_a_hint_stands_closed_before_each_solution(page, pages):
+    for solution in pages[page].select("main .solution"):
+        hint = solution.find_previous_sibling("div", class_="admonition")
+        assert {"hint", "dropdown"} <= set(hint["class"]), solution.text[:60]
+        assert 5 <= len(hint.text.split()) <= 80
+
+
+@pytest.mark.parametrize("page", LESSONS)
+def test_below_a_cell_of_an_exercise_stand_a_field_or_its_output_and_links(page, pages):
+    notebook = nbformat.read(BUILD / "notebooks" / f"{page}.ipynb", as_version=4)
+    cells = {cell.id: cell.source for cell in notebook.cells}
+    solved_in_code = set()
+    for exercise in pages[page].select("main .exercise"):
+        solution = exercise.find_next_sibling("div", class_="solution")
+        between = BeautifulSoup("", "html.parser")
+        for part in list(exercise.find_next_siblings()):
+            if part is solution:
+                break
+            between.append(part.__copy__())
+        label = exercise["id"]
+        links = [link["href"] for link in between.select(".exercise-places a")]
+        if between.select_one(".cell_input") is None:
+            assert not links
+            continue
+        solved_in_code.add(label)
+        binder, colab = links
+        assert binder.endswith(f"?urlpath=lab/tree/{page}.ipynb")
+        assert colab.endswith(f"{page}.ipynb#scrollTo={label}")
+        assert cells[label].strip() == between.select(".cell_input")[-1].text.strip()
+        assert between.select_one(f"button[data-live-cell={label}]").has_attr("hidden")
+        asked = described(label)
+        form = between.select_one("form.answer")
+        assert (form is None) == (asked is None)
+        output = between.select(".cell")[-1].select_one(".cell_output")
+        assert (output is None) == (asked is not None or label not in labels())
+        for field in (asked or {"fields": []})["fields"]:
+            for option in field.get("options", ()):
+                # Offered on the page is what the chapter speaks of.
+                assert option in SOURCES[page] + "".join(map(str, DIAGNOSES)), option
+    assert {label for label in labels() if label in cells} <= solved_in_code
 
 
 @pytest.mark.parametrize("page", LESSONS)

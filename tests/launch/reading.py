@@ -39,13 +39,19 @@ def texts(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def words_of_page(page: Tag) -> str:
-    """Return a page's text, in order, without code cells; captions stay."""
+    """Return a page's text, in order, without code cells; captions stay.
+
+    What only a page has, fields, links and players, is left out.
+    """
     soup = BeautifulSoup(str(page), "html.parser")
     for cell in soup.select("div.cell"):
         captions = cell.select("figcaption")
         cell.clear()
         cell.extend(captions)
-    for part in soup.select("a.headerlink, .toctree-wrapper, script, style"):
+    only_here = "form.answer, .exercise-places, .takes"
+    for part in soup.select(
+        f"a.headerlink, .toctree-wrapper, script, style, {only_here}"
+    ):
         part.decompose()
     return plain(soup)
 

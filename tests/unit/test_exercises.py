@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from descent.exercises import check, checking, verdict
+from descent.exercises import answers, check, checking, verdict
+from descent.exercises.answers import Answer, Choice, Number, answer, described
 from descent.exercises.checking import NotYet, exercise, expect, labels
 
 
@@ -60,6 +61,61 @@ def test_verdicts(registry, answer, right, message):
     assert found.message.startswith(message)
 
 
+CURE = Choice("the cure", "rest", ("rest", "work"), {"work": "It made you ill."})
+TRUTH = Choice("whether", True, (True, False))
+SHARE = Number("the share", 0.5, tolerance=1e-2, within=(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "message"),
+    [
+        (SHARE, 0.509, "Right."),
+        (SHARE, 0.6, "Not yet: the share: yours 0.6, correct 0.5."),
+        (SHARE, 50, "Not yet: the share lies between 0 and 1, yours is 50."),
+        (SHARE, "half", "Not yet: the share should be a number, got 'half'."),
+        (CURE, "rest", "Right."),
+        (CURE, "work", "Not yet: the cure: not 'work'. It made you ill."),
+        (CURE, "tea", "Not yet: the cure: 'tea' is none of 'rest', 'work'."),
+        (TRUTH, True, "Right."),
+        (TRUTH, 1, "Not yet: whether: 1 is none of True, False."),
+        ((SHARE, SHARE), (0.5, 0.5), "Right."),
+        ((SHARE, SHARE), (0.5, ...), "Not answered yet: the share."),
+        (
+            (SHARE, SHARE),
+            0.5,
+            "Not yet: the answer should be 2 numbers, got 0.5.",
+        ),
+        ({"a": CURE}, {"b": "rest"}, "Not yet: the answer should have the keys ['a']."),
+        ({"a": CURE, "b": SHARE}, {"a": "rest", "b": 0.5}, "Right."),
+        (
+            {"a": CURE, "b": SHARE},
+            {"a": "work", "b": ...},
+            "Not answered yet: the share.",
+        ),
+    ],
+)
+def test_verdicts_on_numbers_and_choices(monkeypatch, asked, given, message):
+    monkeypatch.setattr(checking, "_checks", {})
+    monkeypatch.setattr(answers, "_answers", {})
+    answer("test-asked")(lambda: Answer(asked))
+    found = verdict("test-asked", given)
+    assert found.message == message
+    assert found.right is (message == "Right.")
+
+
+def test_a_counted_answer_does_not_say_which_is_wrong(monkeypatch):
+    monkeypatch.setattr(checking, "_checks", {})
+    monkeypatch.setattr(answers, "_answers", {})
+    answer("test-counted")(lambda: Answer({"a": CURE, "b": SHARE}, counted=True))
+    found = verdict("test-counted", {"a": "work", "b": 0.5})
+    assert found.message == "Not yet: 1 of 2 are right."
+
+
+def test_only_numbers_and_choices_are_described_for_a_page(registry):
+    assert described("test-double") is None  # its answer is code
+    assert described("test-nothing") is None
+
+
 def test_check_prints_the_verdict_and_returns_nothing(registry, capsys):
     assert check("test-double", None) is None
     check("test-double", lambda x: 2 * x)
@@ -110,8 +166,8 @@ JUNK = {
 
 @pytest.mark.parametrize("label", labels())
 def test_no_check_takes_junk_for_right_or_falls_over(label):
-    for junk, answer in JUNK.items():
-        found = verdict(label, answer)
+    for junk, attempt in JUNK.items():
+        found = verdict(label, attempt)
         assert not found.right, junk
         assert found.message, junk
 

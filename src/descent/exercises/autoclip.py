@@ -3,13 +3,14 @@
 Belongs to :doc:`/autoclip`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
+from descent.exercises.answers import Answer, Number, answer
 from descent.exercises.checking import NotYet, exercise, expect
 
-__all__ = ["check_share", "check_threshold"]
+__all__ = ["check_threshold", "share"]
 
 
 @exercise("autoclip-threshold")
@@ -38,23 +39,24 @@ def check_threshold(threshold: Callable[[list[float], float], float]) -> None:
         )
 
 
-@exercise("autoclip-share")
-def check_share(shares: Mapping[str, float]) -> None:
-    """Check predictions of the share of clipped steps for three histories."""
+@answer("autoclip-share")
+def share() -> Answer:
+    """Return the share of clipped steps for three histories."""
     histories = {
         "rising": [float(norm) for norm in range(1, 101)],
         "falling": [float(norm) for norm in range(100, 0, -1)],
         "alternating": [1.0, 2.0] * 50,
     }
-    for name, norms in histories.items():
-        if name not in shares:
-            raise NotYet(f"Not yet: there is no prediction for {name!r}.")
-        guess = shares[name]
-        if isinstance(guess, int | float) and guess > 1:
-            raise NotYet(
-                f"Not yet: a share lies between 0 and 1, yours for {name!r} is {guess}."
+    return Answer(
+        {
+            name: Number(
+                f"the share of clipped steps when {name}",
+                _share(norms, 10),
+                within=(0, 1),
             )
-        expect(f"the share of clipped steps when {name}", guess, _share(norms, 10))
+            for name, norms in histories.items()
+        }
+    )
 
 
 def _share(norms: list[float], p: float) -> float:

@@ -6,22 +6,30 @@ Belongs to no chapter: the checks of all of them stand on it.
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "RIGHT",
+    "UNANSWERED",
     "Verdict",
     "check",
+    "check_of",
     "exercise",
     "expect",
     "labels",
-    "match",
+    "no_number",
+    "other_number",
+    "short",
     "unanswered",
     "verdict",
 ]
+
+RIGHT = "Right."
+UNANSWERED = "Not answered yet."
 
 
 class Verdict(NamedTuple):
@@ -91,11 +99,22 @@ def labels() -> tuple[str, ...]:
     return tuple(_checks)
 
 
-def _check_of(label: str) -> Callable[[Any], None] | None:
+def check_of(label: str) -> Callable[[Any], None] | None:
     """Return the check of an exercise; of all chapters only its own is imported.
 
     A label begins with its chapter's name: the checks of ``learning-rate-steps`` are
     in the module ``learning_rate``.
+
+    Parameters
+    ----------
+    label : str
+        The exercise's label.
+
+    Returns
+    -------
+    callable or None
+        It gets the reader's answer, and raises an error unless that is right. None if
+        no check has this label.
     """
     words = label.split("-")
     for count in range(len(words), 0, -1):
@@ -148,49 +167,65 @@ def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> Non
         If they differ; the message shows both.
     """
     if unanswered(got):
-        raise NotYet("Not answered yet.")
+        raise NotYet(UNANSWERED)
     if isinstance(correct, Tensor | float | int) and not isinstance(correct, bool):
         right = torch.as_tensor(correct, dtype=torch.float64)
         try:
             given = torch.as_tensor(got, dtype=torch.float64).detach()
         except (TypeError, ValueError, RuntimeError):
-            raise NotYet(f"Not yet: {what} should be a number, got {got!r}.") from None
+            raise NotYet(no_number(what, repr(got))) from None
         same = given.shape == right.shape and torch.allclose(
             given, right, rtol=tolerance, atol=tolerance, equal_nan=True
         )
     else:
         same = bool(got == correct)
     if not same:
-        raise NotYet(
-            f"Not yet: {what}: yours {_short(got)}, correct {_short(correct)}."
-        )
+        raise NotYet(other_number(what, short(got), correct))
 
 
-def match(what: str, got: Any, correct: Mapping[Any, Any]) -> None:
-    """Compare a reader's choices with the correct ones, without giving them away.
+def no_number(what: str, got: str) -> str:
+    """Return the sentence about something else in a number's place.
 
     Parameters
     ----------
     what : str
-        What is chosen for: "patient".
-    got : mapping
-        The reader's choices.
-    correct : mapping
-        The correct ones.
-
-    Raises
-    ------
-    NotYet
-        If one is missing or wrong; the message says how many are right.
+        What is asked for.
+    got : str
+        What the reader gave, as Python writes it.
     """
-    if not isinstance(got, Mapping) or got.keys() != correct.keys():
-        raise NotYet(f"Not yet: the answer should have the keys {[*correct]}.")
-    open_ones = [name for name in correct if unanswered(got[name])]
-    if open_ones:
-        raise NotYet(f"Not answered yet: {what} {open_ones[0]}.")
-    right = sum(bool(got[name] == correct[name]) for name in correct)
-    if right < len(correct):
-        raise NotYet(f"Not yet: {right} of {len(correct)} are right.")
+    return f"Not yet: {what} should be a number, got {got}."
+
+
+def other_number(what: str, got: str, correct: Any) -> str:
+    """Return the sentence about another value than the correct one.
+
+    Parameters
+    ----------
+    what : str
+        What is compared.
+    got : str
+        What the reader gave, in a few characters.
+    correct : object
+        The correct value.
+    """
+    return f"Not yet: {what}: yours {got}, correct {short(correct)}."
+
+
+def short(value: Any) -> str:
+    """Return a value in a few characters.
+
+    Parameters
+    ----------
+    value : object
+        A number, a tensor, a list of them, or anything else.
+    """
+    if isinstance(value, Tensor):
+        value = value.detach().tolist()
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(short(item) for item in value) + "]"
+    return repr(value)
 
 
 def verdict(label: str, answer: object) -> Verdict:
@@ -214,11 +249,11 @@ def verdict(label: str, answer: object) -> Verdict:
     ValueError
         If no exercise has this label.
     """
-    checks = _check_of(label)
+    checks = check_of(label)
     if checks is None:
         raise ValueError(f"label must be one of {sorted(labels())}, got {label!r}")
     if unanswered(answer):
-        return Verdict(False, "Not answered yet.")
+        return Verdict(False, UNANSWERED)
     try:
         checks(answer)
     except NotYet as wrong:
@@ -226,7 +261,7 @@ def verdict(label: str, answer: object) -> Verdict:
     except Exception as error:
         # Whatever the reader's code raises is part of the answer.
         return Verdict(False, f"Your code raised {type(error).__name__}: {error}")
-    return Verdict(True, "Right.")
+    return Verdict(True, RIGHT)
 
 
 def check(label: str, answer: object) -> None:
@@ -240,14 +275,3 @@ def check(label: str, answer: object) -> None:
         The reader's answer.
     """
     print(verdict(label, answer).message)
-
-
-def _short(value: Any) -> str:
-    """Return a value in a few characters."""
-    if isinstance(value, Tensor):
-        value = value.detach().tolist()
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:.6g}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_short(item) for item in value) + "]"
-    return repr(value)

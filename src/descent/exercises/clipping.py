@@ -3,14 +3,15 @@
 Belongs to :doc:`/clipping`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
+from descent.exercises.answers import Answer, Choice, Number, answer
+from descent.exercises.checking import NotYet, exercise, expect, unanswered
 
-__all__ = ["check_each", "check_network", "check_order", "check_window"]
+__all__ = ["check_network", "check_window", "each", "order"]
 
 
 @exercise("clipping-window")
@@ -66,13 +67,21 @@ def _compare(
         expect(f"{what}, tensor {number}", tensor, before * factor)
 
 
-@exercise("clipping-each")
-def check_each(longest: float) -> None:
-    """Check how long a gradient can be whose tensors are clipped one by one."""
-    expect("the longest length", longest, 16**0.5)
+@answer("clipping-each")
+def each() -> Answer:
+    """Return how long a gradient can be whose tensors are clipped one by one."""
+    return Answer(Number("the longest length", 16**0.5))
 
 
-@exercise("clipping-order")
-def check_order(recorded: Mapping[str, str]) -> None:
-    """Check what a record shows when clipping stands in the wrong place."""
-    match("version", recorded, {"a": "right", "b": "all zero"})
+@answer("clipping-order")
+def order() -> Answer:
+    """Return what a record shows when clipping stands in the wrong place."""
+    options = ("right", "all zero", "at most the threshold")
+    recorded = {"a": "right", "b": "all zero"}
+    return Answer(
+        {
+            name: Choice(f"version {name}", said, options)
+            for name, said in recorded.items()
+        },
+        counted=True,
+    )

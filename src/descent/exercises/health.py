@@ -3,25 +3,26 @@
 Belongs to :doc:`/health`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from descent.clipping import global_norm
-from descent.exercises.checking import NotYet, exercise, expect, match, unanswered
+from descent.exercises.answers import Answer, Choice, answer
+from descent.exercises.checking import exercise, expect
 from descent.loss import mean_squared_error
 from descent.seeds import set_seed
 from descent.training import Record
 
 __all__ = [
     "DIAGNOSES",
-    "check_diagnoses",
     "check_gradient_norm",
-    "check_quiet",
     "clinic",
+    "diagnoses",
     "patients",
+    "quiet",
 ]
 
 # What can be found, and a hint at where to look for a reader who took one wrong.
@@ -61,25 +62,19 @@ def check_gradient_norm(norm: Callable[[Iterable[Tensor]], Tensor | float]) -> N
     )
 
 
-@exercise("health-diagnose")
-def check_diagnoses(diagnoses: Mapping[str, str]) -> None:
-    """Check what a reader found out about the runs of `patients`."""
-    if not isinstance(diagnoses, Mapping):
-        raise NotYet(f"Not yet: the answer should be a dict, got {diagnoses!r}.")
-    for name, (right, _) in _CASES.items():
-        diagnosis = diagnoses.get(name)
-        if unanswered(diagnosis):
-            raise NotYet(f"Not answered yet: run {name} has no diagnosis.")
-        if diagnosis not in _HINTS:
-            raise NotYet(
-                f"Not yet: {diagnosis!r} for run {name} is none of "
-                f"{', '.join(DIAGNOSES)}."
-            )
-        if diagnosis != right:
-            raise NotYet(
-                f"Not yet: run {name} is not a case of {diagnosis!r}. That would look "
-                f"like this: {_HINTS[diagnosis]}."
-            )
+@answer("health-diagnose")
+def diagnoses() -> Answer:
+    """Return what is the matter with the runs of `patients`."""
+    remarks = {
+        diagnosis: f"That would look like this: {hint}."
+        for diagnosis, hint in _HINTS.items()
+    }
+    return Answer(
+        {
+            name: Choice(f"run {name}", right, DIAGNOSES, remarks)
+            for name, (right, _) in _CASES.items()
+        }
+    )
 
 
 def patients() -> dict[str, Record]:
@@ -182,14 +177,16 @@ def _with_gradients(network: nn.Module, gradients: list[list[object]]) -> nn.Mod
     return network
 
 
-@exercise("health-quiet")
-def check_quiet(first: Mapping[str, str]) -> None:
-    """Check what to try first for two runs whose loss hardly falls."""
-    match(
-        "run",
-        first,
-        {
-            "norm 5": "compare the fall with the promise",
-            "norm 0.0001": "look for what stops the gradient",
-        },
+@answer("health-quiet")
+def quiet() -> Answer:
+    """Return what to try first for two runs whose loss hardly falls."""
+    options = (
+        "compare the fall with the promise",
+        "raise the rate tenfold",
+        "look for what stops the gradient",
+    )
+    first = {"norm 5": options[0], "norm 0.0001": options[2]}
+    return Answer(
+        {name: Choice(f"run of {name}", cure, options) for name, cure in first.items()},
+        counted=True,
     )

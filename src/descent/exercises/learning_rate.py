@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import exercise, expect, match
+from descent.exercises.answers import Answer, Choice, answer
+from descent.exercises.checking import exercise, expect
 
-__all__ = ["check_limit", "check_one_run", "check_plateau", "check_steps"]
+__all__ = ["check_limit", "check_plateau", "check_steps", "one_run"]
 
 
 @exercise("learning-rate-steps")
@@ -59,7 +60,14 @@ def check_plateau(plateau: Callable[[list[float], float, int], float]) -> None:
         )
 
 
-@exercise("learning-rate-one-run")
-def check_one_run(change: str) -> None:
-    """Check what to change in a run that jumps around a level."""
-    match("run", {"jumps": change}, {"jumps": "a tenth of the rate"})
+@answer("learning-rate-one-run")
+def one_run() -> Answer:
+    """Return what to change in a run that jumps around a level."""
+    remarks = {
+        "ten times the steps": "The loss falls no further: more steps jump on.",
+        "ten times the rate": "Its steps would be longer, and the jumps wider.",
+        "another loss": "Two changes in one: you could not say what the rate did.",
+    }
+    right = "a tenth of the rate"
+    options = ("ten times the steps", right, "ten times the rate", "another loss")
+    return Answer(Choice("the change", right, options, remarks))

@@ -4,14 +4,15 @@ Belongs to :doc:`/network`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from descent.exercises.answers import Answer, Number, answer
 from descent.exercises.checking import NotYet, exercise, expect, unanswered
 
-__all__ = ["check_barrier", "check_edge", "check_twins"]
+__all__ = ["check_barrier", "check_twins", "edge"]
 
 
 @exercise("network-twins")
@@ -48,9 +49,12 @@ def check_barrier(
     expect("the barrier on a slanted hill of height 1", barrier(slanted, a, b), 1.0)
 
 
-@exercise("network-edge")
-def check_edge(sharpness: Sequence[float]) -> None:
-    """Check the sharpness at which two rates stop."""
-    expect("the number of answers", len(sharpness), 2)
-    for rate, value in zip((0.02, 0.08), sharpness, strict=True):
-        expect(f"the sharpness at a rate of {rate}", value, 2 / rate)
+@answer("network-edge")
+def edge() -> Answer:
+    """Return the sharpness at which two rates stop."""
+    return Answer(
+        tuple(
+            Number(f"the sharpness at a rate of {rate}", 2 / rate)
+            for rate in (0.02, 0.08)
+        )
+    )

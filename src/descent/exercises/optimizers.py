@@ -3,24 +3,19 @@
 Belongs to :doc:`/optimizers`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from descent.exercises.checking import (
-    NotYet,
-    exercise,
-    expect,
-    match,
-    unanswered,
-)
+from descent.exercises.answers import Answer, Choice, Number, answer
+from descent.exercises.checking import NotYet, exercise, expect
 
 __all__ = [
-    "check_first_step",
     "check_momentum_step",
     "check_number_of_steps",
-    "check_turned",
+    "first_step",
+    "turned",
 ]
 
 
@@ -74,19 +69,26 @@ def check_momentum_step(
     )
 
 
-@exercise("optimizers-first-step")
-def check_first_step(step: Sequence[float]) -> None:
-    """Check by how much Adam's first step moves two very unlike parameters."""
-    if len(step) != 2:
-        raise NotYet(f"Not yet: the answer should be two numbers, got {step!r}.")
-    if any(unanswered(part) for part in step):
-        raise NotYet("Not answered yet.")
+@answer("optimizers-first-step")
+def first_step() -> Answer:
+    """Return by how much Adam's first step moves two very unlike parameters."""
     what = "the move of the {} parameter (its sign, and its size against the rate)"
-    expect(what.format("first"), step[0], -0.1, tolerance=1e-3)
-    expect(what.format("second"), step[1], 0.1, tolerance=1e-3)
+    return Answer(
+        (
+            Number(what.format("first"), -0.1, tolerance=1e-3),
+            Number(what.format("second"), 0.1, tolerance=1e-3),
+        )
+    )
 
 
-@exercise("optimizers-turned")
-def check_turned(same: Mapping[str, bool]) -> None:
-    """Check which rules do not notice that the ground was turned."""
-    match("rule", same, {"plain": True, "momentum": True, "Adam": False})
+@answer("optimizers-turned")
+def turned() -> Answer:
+    """Return which rules do not notice that the ground was turned."""
+    same = {"plain": True, "momentum": True, "Adam": False}
+    return Answer(
+        {
+            name: Choice(f"the same path with {name}", right, (True, False))
+            for name, right in same.items()
+        },
+        counted=True,
+    )

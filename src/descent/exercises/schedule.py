@@ -3,14 +3,15 @@
 Belongs to :doc:`/schedule`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from descent.exercises.answers import Answer, Number, answer
 from descent.exercises.checking import NotYet, exercise, expect, unanswered
 
-__all__ = ["check_average", "check_noise", "check_warmup"]
+__all__ = ["check_average", "check_warmup", "noise"]
 
 
 @exercise("schedule-average")
@@ -40,14 +41,13 @@ def check_warmup(rate_at: Callable[[float], float]) -> None:
         )
 
 
-@exercise("schedule-noise")
-def check_noise(answers: Sequence[float]) -> None:
-    """Check signal, noise and noise scale from two mean squared norms."""
-    expect("the number of answers", len(answers), 3)
-    for what, got, right in zip(
-        ("the squared norm of the gradient", "S", "the noise scale"),
-        answers,
-        (1.0, 16.0, 16.0),
-        strict=True,
-    ):
-        expect(what, got, right)
+@answer("schedule-noise")
+def noise() -> Answer:
+    """Return signal, noise and noise scale from two mean squared norms."""
+    return Answer(
+        (
+            Number("the squared norm of the gradient", 1.0),
+            Number("S", 16.0),
+            Number("the noise scale", 16.0),
+        )
+    )

@@ -3,17 +3,18 @@
 Belongs to :doc:`/what-to-use`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from descent.exercises.checking import exercise, expect, match
+from descent.exercises.answers import Answer, Choice, Number, answer
+from descent.exercises.checking import exercise, expect
 from descent.line import draw_line, predict
 from descent.loss import mean_absolute_error, mean_squared_error
 from descent.training import descend
 
-__all__ = ["check_advice", "check_diagnose", "check_scale"]
+__all__ = ["advice", "check_diagnose", "scale"]
 
 
 @exercise("what-to-use-diagnose")
@@ -62,20 +63,39 @@ def _run(error: Callable[..., torch.Tensor], lr: float) -> np.ndarray:
     return run["loss"]
 
 
-@exercise("what-to-use-scale")
-def check_scale(factors: Mapping[str, float]) -> None:
-    """Check what the sum of 100 losses asks for instead of their mean."""
-    right = {
+@answer("what-to-use-scale")
+def scale() -> Answer:
+    """Return what the sum of 100 losses asks for instead of their mean."""
+    factors = {
         "plain descent's rate": 0.01,
         "Adam's rate": 1,
         "fixed threshold": 100,
         "percentile": 1,
     }
-    match("setting", factors, right)
+    return Answer(
+        {
+            name: Number(f"the factor for {name}", right)
+            for name, right in factors.items()
+        },
+        counted=True,
+    )
 
 
-@exercise("what-to-use-advice")
-def check_advice(advice: Mapping[int, str]) -> None:
-    """Check what three people are told to change first."""
+@answer("what-to-use-advice")
+def advice() -> Answer:
+    """Return what three people are told to change first."""
     right = {1: "clip at 5", 2: "nothing about the optimizer", 3: "a higher rate"}
-    match("request", advice, right)
+    options = (
+        "a higher rate",
+        "a lower rate",
+        "a lower percentile",
+        "clip at 5",
+        "nothing about the optimizer",
+    )
+    return Answer(
+        {
+            name: Choice(f"request {name}", said, options)
+            for name, said in right.items()
+        },
+        counted=True,
+    )

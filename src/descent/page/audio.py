@@ -1,8 +1,9 @@
 """Sound in a page: players with a picture of what they play.
 
 Sound is embedded uncompressed, so that what you hear is what was computed, and
-nothing else. The book's build takes the embedded files out again and puts them beside
-the page, where a browser loads them when they are asked for.
+nothing else. A notebook shows a player for each sound. For the book's build the same
+files lie beside that HTML, as its metadata: of sounds that are takes of one piece, a
+page makes one player, which switches between them while it plays.
 
 Belongs to :doc:`/separation`.
 """
@@ -12,6 +13,7 @@ import html
 import io
 import wave
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +24,10 @@ from descent import checks
 from descent.music.spectrogram import N_FFT, stft
 from descent.page.figures import MAP
 
-__all__ = ["Players", "wav"]
+__all__ = ["TAKES", "Players", "wav"]
+
+# Under this name what a cell shows has, in the metadata of its HTML, the takes.
+TAKES = "descent_takes"
 
 # What a picture shows: this many decibels below the loudest place of all.
 _RANGE = 60.0
@@ -117,35 +122,36 @@ class Players:
     def __repr__(self) -> str:
         return f"Players of {', '.join(self.sounds)}"
 
-    def _repr_html_(self) -> str:
-        """Show a row for each sound; nothing plays or loads by itself."""
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return HTML for notebooks and, as its metadata, the parts for a page."""
+        takes = self._takes()
+        rows = "".join(map(_row, takes))
+        shown = {"text/html": f'<div class="players">{rows}</div>'}
+        return shown, {"text/html": {TAKES: takes}}
+
+    def _takes(self) -> list[dict[str, Any]]:
+        """Return each sound's name, length in seconds, picture with size, and file."""
         loud = {name: _levels(sound) for name, sound in self.sounds.items()}
         top = max(float(levels.max()) for levels in loud.values())
-        rows = "".join(
-            self._row(html.escape(name, quote=True), self.sounds[name], levels - top)
-            for name, levels in loud.items()
-        )
-        return f'<div class="players">{rows}</div>'
-
-    def _row(self, name: str, sound: np.ndarray, levels: np.ndarray) -> str:
-        """Return the HTML of one sound; `levels` are in decibels, 0 the loudest."""
-        picture = _picture(levels)
-        file = io.BytesIO()
-        picture.save(file, "PNG", optimize=True)
-        seen = _embedded("image/png", file.getvalue())
-        heard = _embedded("audio/wav", wav(sound, self.sample_rate))
-        # A page of the book has a style sheet, which makes a grid of the rows.
-        # Elsewhere what a row holds stands beside each other, at half its height.
-        middle = "vertical-align: middle"
-        return (
-            f'<div class="player"><span class="player-name" style="{middle}; '
-            f'display: inline-block; width: 9em">{name}</span>'
-            f'<img class="dark-light" alt="Spectrogram of: {name}" src="{seen}" '
-            f'width="{picture.width}" height="{picture.height}" loading="lazy" '
-            f'style="{middle}"> '
-            f'<audio controls preload="none" aria-label="{name}" src="{heard}" '
-            f'style="{middle}"></audio></div>'
-        )
+        takes = []
+        for name, levels in loud.items():
+            picture = _picture(levels - top)  # in decibels, 0 the loudest
+            file = io.BytesIO()
+            picture.save(file, "PNG", optimize=True)
+            sound = self.sounds[name]
+            takes.append(
+                {
+                    "name": name,
+                    "seconds": sound.size / self.sample_rate,
+                    "width": picture.width,
+                    "height": picture.height,
+                    "png": _text(file.getvalue()),
+                    "wav": _text(wav(sound, self.sample_rate)),
+                }
+            )
+        return takes
 
 
 def _levels(sound: np.ndarray) -> np.ndarray:
@@ -163,6 +169,23 @@ def _picture(levels: np.ndarray) -> Image.Image:
     return image.quantize(64, dither=Image.Dither.NONE)
 
 
-def _embedded(kind: str, data: bytes) -> str:
-    """Return a file as an address that holds the file itself."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+def _row(take: Mapping[str, Any]) -> str:
+    """Return the HTML of one sound in a notebook; nothing plays or loads by itself."""
+    name = html.escape(take["name"], quote=True)
+    # What a row holds stands beside each other, the text at half its height.
+    middle = "vertical-align: middle"
+    return (
+        f'<div class="player"><span style="{middle}; '
+        f'display: inline-block; width: 9em">{name}</span>'
+        f'<img class="dark-light" alt="Spectrogram of: {name}" '
+        f'src="data:image/png;base64,{take["png"]}" '
+        f'width="{take["width"]}" height="{take["height"]}" loading="lazy" '
+        f'style="{middle}"> '
+        f'<audio controls preload="none" aria-label="{name}" '
+        f'src="data:audio/wav;base64,{take["wav"]}" style="{middle}"></audio></div>'
+    )
+
+
+def _text(data: bytes) -> str:
+    """Return a file as text."""
+    return base64.b64encode(data).decode("ascii")

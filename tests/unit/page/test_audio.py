@@ -8,12 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from descent.page.audio import Players, wav
+from descent.page.audio import TAKES, Players, wav
 
 
 def tone(frequency, seconds=1.0, level=0.5):
     time = np.arange(int(8000 * seconds)) / 8000
     return (level * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def html_of(players):
+    return players._repr_mimebundle_()[0]["text/html"]
 
 
 def heard(html):
@@ -53,7 +57,7 @@ def test_what_cannot_be_played_is_named(bad):
 
 
 def test_players_keep_the_distance_between_loud_and_soft():
-    html = Players({"loud": tone(440), "soft": tone(440, level=0.05)})._repr_html_()
+    html = html_of(Players({"loud": tone(440), "soft": tone(440, level=0.05)}))
     sounds = heard(html)
     peaks = {name: np.abs(sound).max() for name, sound in sounds.items()}
     assert peaks["loud"] == pytest.approx(0.98, abs=1e-3)
@@ -61,7 +65,7 @@ def test_players_keep_the_distance_between_loud_and_soft():
 
 
 def test_nothing_loads_or_plays_by_itself_and_every_player_has_a_name():
-    html = Players({"a < b": tone(440), "silence": np.zeros(8000)})._repr_html_()
+    html = html_of(Players({"a < b": tone(440), "silence": np.zeros(8000)}))
     players = re.findall(r"<audio[^>]*>", html)
     assert len(players) == 2
     for player in players:
@@ -74,7 +78,7 @@ def test_nothing_loads_or_plays_by_itself_and_every_player_has_a_name():
 
 
 def test_a_picture_shows_high_tones_above_low_ones():
-    low, high = seen(Players({"low": tone(300), "high": tone(1500)})._repr_html_())
+    low, high = seen(html_of(Players({"low": tone(300), "high": tone(1500)})))
     assert low.mean(axis=1).argmax() > high.mean(axis=1).argmax()
 
 
@@ -95,11 +99,26 @@ def test_players_need_waveforms(bad):
 
 
 def test_the_shortest_sound_has_a_picture():
-    assert len(seen(Players({"short": np.ones(257)})._repr_html_())) == 1
+    assert len(seen(html_of(Players({"short": np.ones(257)})))) == 1
 
 
 def test_a_tensor_with_a_graph_can_be_heard():
     sound = torch.from_numpy(tone(440)).requires_grad_()
-    html = Players({"plain": tone(440), "with a graph": 1 * sound})._repr_html_()
+    html = html_of(Players({"plain": tone(440), "with a graph": 1 * sound}))
     sounds = heard(html)
     assert np.array_equal(sounds["plain"], sounds["with a graph"])
+
+
+def test_a_page_gets_the_same_files_with_their_lengths_and_sizes():
+    shown, metadata = Players(
+        {"long": tone(440, seconds=2), "short": tone(880)}
+    )._repr_mimebundle_()
+    takes = metadata["text/html"][TAKES]
+    assert [(take["name"], take["seconds"]) for take in takes] == [
+        ("long", 2.0),
+        ("short", 1.0),
+    ]
+    for take in takes:
+        assert f'data:audio/wav;base64,{take["wav"]}"' in shown["text/html"]
+        with Image.open(io.BytesIO(base64.b64decode(take["png"]))) as picture:
+            assert picture.size == (take["width"], take["height"])
