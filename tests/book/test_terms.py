@@ -82,3 +82,37 @@ def test_no_word_is_used_before_it_is_explained(chapter):
         and (use := first_use(word, text))
     }
     assert early == {}
+
+
+def symbols() -> list[tuple[list[str], list[str]]]:
+    """Return the rows of the table of symbols: the symbols, and where they begin."""
+    text = (BOOK / "glossary.md").read_text("utf8")
+    table = text[text.index("## Symbols") : text.index("## Words")]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| $")]
+    return [
+        (re.findall(r"\$([^$]+)\$", first), re.findall(r"`ch-([\w-]+)`", last))
+        for first, *_, last in rows
+    ]
+
+
+@pytest.mark.parametrize(("written", "chapters"), symbols())
+def test_a_symbol_is_used_in_the_chapter_where_it_begins(written, chapters):
+    for symbol in written:
+        # A letter stands alone: the b of \\beta and of b_2 are two things.
+        alone = rf"(?<![\\A-Za-z]){re.escape(symbol)}(?![A-Za-z])"
+        for chapter in chapters:
+            text = (BOOK / f"{chapter}.md").read_text("utf8")
+            formulas = re.findall(r"\$\$.+?\$\$|\$[^$\n]+\$", text, re.DOTALL)
+            assert any(re.search(alone, f) for f in formulas), (symbol, chapter)
+
+
+def test_the_table_of_symbols_has_every_greek_letter_of_the_chapters():
+    known = " ".join(s for written, _ in symbols() for s in written)
+    for chapter in CHAPTERS:
+        text = _without_cells((BOOK / f"{chapter}.md").read_text("utf8"))
+        for formula in re.findall(r"\$\$.+?\$\$|\$[^$\n]+\$", text, re.DOTALL):
+            for letter in re.findall(
+                r"\\(alpha|beta|gamma|delta|(?:var)?epsilon|eta|theta|lambda|mu|rho|sigma|tau)\b",
+                formula,
+            ):
+                assert f"\\{letter}" in known, (letter, chapter, formula)
