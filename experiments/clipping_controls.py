@@ -514,7 +514,7 @@ def record(rows: list[Row], output: Path, gpu: bool) -> None:
             r["seed"],
         ),
     )
-    git = ("git", "-C", str(ROOT), "log", "-1", "--format=%h %cI", "--", str(PLAN))
+    git = ("git", "-C", str(ROOT), "log", "-1", "--format=%h %aI", "--", str(PLAN))
     commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout
     names = list(dict.fromkeys(row["setting"] for row in ordered))
     columns = list(ordered[0])
