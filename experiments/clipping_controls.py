@@ -514,15 +514,15 @@ def record(rows: list[Row], output: Path, gpu: bool) -> None:
             r["seed"],
         ),
     )
-    git = ("git", "-C", str(ROOT), "log", "-1", "--format=%h %aI", "--", str(PLAN))
-    commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout
+    git = ("git", "-C", str(ROOT), "log", "--reverse", "--format=%h %aI", str(PLAN))
+    commits = subprocess.run(git, check=True, capture_output=True, text=True).stdout
     names = list(dict.fromkeys(row["setting"] for row in ordered))
     columns = list(ordered[0])
     about = {
         "made": made,
         "plan": {
             "file": f"experiments/{PLAN.name}",
-            "commit": commit.strip(),
+            "commits": commits.splitlines(),
             "sha256": hashlib.sha256(PLAN.read_bytes()).hexdigest(),
         },
         "settings": {

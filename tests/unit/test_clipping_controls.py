@@ -1,5 +1,6 @@
 """The experiment with controls: its arms, and that a kill costs nothing."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 
 import clipping_controls
 from descent.music.separation import MaskNetwork, cut, evaluate
+from descent.recorded import load
 from descent.seeds import set_seed
 
 
@@ -132,3 +134,45 @@ def test_a_mask_that_lets_nothing_through_does_not_leak(small):
         assert small.leak(network, setting) < -100
         network.out.bias.fill_(100)
         assert abs(small.leak(network, setting)) < 0.1
+
+
+def test_the_record_is_of_the_plan_beside_it_and_complete():
+    kept = load("clipping_controls")
+    plan = clipping_controls.PLAN.read_bytes()
+    assert kept["plan"]["sha256"] == hashlib.sha256(plan).hexdigest()
+    rows = [dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"]]
+    for name, setting in kept["settings"].items():
+        known = vars(clipping_controls.SETTINGS[name])
+        assert setting == {**known, "arms": list(known["arms"])} | {
+            "fixed": setting["fixed"]
+        }
+        mine = [row for row in rows if row["setting"] == name]
+        for seed in {row["seed"] for row in mine}:
+            # All arms of a seed, or none: a difference has two.
+            arms = [row["arm"] for row in mine if row["seed"] == seed]
+            assert arms == setting["arms"]
+        assert {len(row["100"]) for row in mine} == {18}
+
+
+@pytest.mark.slow
+def test_the_beginning_of_a_recorded_run_computed_anew(chorales, monkeypatch):
+    music = clipping_controls.Music(chorales.training.sources, [])
+    monkeypatch.setattr(clipping_controls, "music", lambda task: music)
+    kept = load("clipping_controls")
+    rows = [dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"]]
+    name = "layers 1, batch 2"
+    recorded = {
+        r["arm"]: r["dynamics"] for r in rows if (r["setting"], r["seed"]) == (name, 0)
+    }
+    setting = clipping_controls.SETTINGS[name]
+    runs = [
+        clipping_controls.run_of(arm, setting, 0, np.inf, 1)
+        for arm in clipping_controls.WATCHED
+    ]
+    ensemble = clipping_controls.begin(runs, setting, 20, "cpu")
+    draw = clipping_controls.Minibatches(setting, [0], "cpu")
+    for _ in range(20):
+        ensemble.step(draw())
+    for arm, norms in zip(clipping_controls.WATCHED, ensemble.norms, strict=True):
+        # Another processor may round otherwise.
+        assert norms[-1].item() == pytest.approx(recorded[arm]["norm"][0], rel=0.05)
