@@ -82,6 +82,7 @@ bench: $(VENV)/.check ## Measure the ratios that benchmarks/README.md reports
 	$(PIP) -r benchmarks/requirements.txt
 	python benchmarks/animation.py
 	python benchmarks/clipping.py
+	python benchmarks/ensemble.py
 
 .PHONY: lock
 lock: ## Resolve all versions anew into constraints.txt

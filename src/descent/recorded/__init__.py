@@ -26,7 +26,8 @@ def load(name: str) -> dict[str, Any]:
     -------
     dict
         The measurement, with the keys ``command``, ``machine`` and ``versions``
-        besides its own; or the survey, with the keys ``how`` and ``read``.
+        besides its own (in a list under ``made`` where several machines added to it);
+        or the survey, with the keys ``how`` and ``read``.
 
     Raises
     ------
