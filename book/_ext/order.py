@@ -55,10 +55,10 @@ FILES_OF_SOME_PAGES  `explorables`, add theirs to pages with nodes of their kind
 FORMULAS             `mathematics`  hands on ``has_formulas``
 ===================  =============  ================================================
 
-``html-collect-pages``: all pages of the book are written, the search's index is not.
+``html-collect-pages``: all pages of the book are written.
 
 ===================  =============  ================================================
-SEARCH_TITLES        `search`       titles in the index
+(500)                `search`       adds the search page
 (500)                `site_map`     adds the page 404
 ===================  =============  ================================================
 
@@ -70,6 +70,7 @@ EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to lif
 CARD                 `card`         draws the preview card
 SITE_MAP             `site_map`     lists the pages
 REPAIRS              `repairs`      puts right what the theme's templates write
+SEARCH_INDEX         `search`       writes the sections of all pages into one file
 UNUSED               `assets`       writes one style with the rules that pages can use;
                                     takes away what no page asks for
 TIMES                `execution`    says how long each chapter ran
@@ -98,13 +99,12 @@ ASSETS = 890
 FILES_OF_SOME_PAGES = 900
 FORMULAS = 910
 
-SEARCH_TITLES = 400
-
 LEFTOVERS = 400
 EXPLORABLE_BUNDLE = 560
 CARD = 570
 SITE_MAP = 580
 REPAIRS = 590
+SEARCH_INDEX = 595
 UNUSED = 600
 TIMES = 900
 BRANCHES = 910

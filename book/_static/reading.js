@@ -11,18 +11,22 @@
   for (const box of document.querySelectorAll("main pre, main .math-block"))
     observer.observe(box);
 
-  // Excerpts on the search page are of the text, not of what stands around it.
-  document.addEventListener("DOMContentLoaded", () => {
-    if (typeof Search === "undefined") return;
-    const textOf = Search.htmlToText;
-    const around =
-      "#jb-print-docs-body, .bd-header-article, .bd-sidebar-secondary, .prev-next-footer";
-    Search.htmlToText = (text, anchor) => {
-      const page = new DOMParser().parseFromString(text, "text/html");
-      for (const part of page.querySelectorAll(around)) part.remove();
-      return textOf(page.documentElement.outerHTML, anchor);
-    };
-  });
+  // The words that a reader searched for are marked, until Escape.
+  const sought = new URLSearchParams(location.search).get("q")?.match(/[\p{L}\p{N}_]+/gu);
+  const article = document.querySelector("article.bd-article");
+  if (sought && article && CSS.highlights) {
+    const word = new RegExp(`(?<![\\p{L}\\p{N}_])(${sought.join("|")})(?![\\p{L}\\p{N}_])`, "giu");
+    const marks = new Highlight();
+    const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode())
+      for (const { 0: found, index } of texts.currentNode.data.matchAll(word))
+        marks.add(new StaticRange({
+          startContainer: texts.currentNode, startOffset: index,
+          endContainer: texts.currentNode, endOffset: index + found.length,
+        }));
+    CSS.highlights.set("sought", marks);
+    addEventListener("keydown", ({ key }) => { if (key === "Escape") CSS.highlights.clear(); });
+  }
 
   // Paper is white, and shows what nobody has scrolled to.
   let theme;

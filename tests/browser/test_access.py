@@ -255,25 +255,6 @@ def test_code_that_scrolls_is_reached_by_keyboard(browser: Browser, address: str
     context.close()
 
 
-@pytest.mark.parametrize(
-    ("words", "target"),
-    [
-        ("thrown", "clipping.html"),  # only in the caption of a figure and its prose
-        ("set_seed", ""),  # only in code
-        ("landscape brute", "loss.html"),
-    ],
-)
-def test_search_finds_words_of_captions_and_code(
-    page: Page, address: str, words: str, target: str
-):
-    page.set_viewport_size({"width": DESKTOP.width, "height": DESKTOP.height})
-    page.goto(f"{address}search.html?q={words.replace(' ', '+')}")
-    results = page.locator("#search-results li a")
-    expect(results.first).to_be_visible()
-    found = [link.get_attribute("href") or "" for link in results.all()]
-    assert any(target in address for address in found), found
-
-
 def test_search_works_from_a_folder(page: Page):
     problems = listen(page, "")
     page.goto((SITE / "search.html").as_uri() + "?q=percentile")
