@@ -28,7 +28,7 @@
     return stems.get(lower);
   };
   // The words of a text: where each stands, and its stem. The letter β is the word "beta".
-  const WORD = /\p{Script=Greek}|((?!\p{Script=Greek})[\p{L}\p{N}_])+/gu;
+  const WORD = /(\p{Script=Greek})|((?!\p{Script=Greek})[\p{L}\p{N}_])+/gu;
   const everyWord = (text) =>
     [...text.matchAll(WORD)].map(({ 0: word, index }) => ({ word, index, stem: stem(word) }));
   const words = (text) => everyWord(text).filter(({ word }) => !stopwords.has(word.toLowerCase()));
