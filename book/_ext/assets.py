@@ -60,6 +60,7 @@ SCRIPTS = (
     "scripts/sphinx-book-theme.js",
     "togglebutton.js",
     "reading.js",
+    "meanings.js",
     "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",
 )

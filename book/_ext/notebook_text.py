@@ -281,7 +281,7 @@ class NotebookText(MarkdownTranslator):
     def visit_raw(self, node: nodes.Element) -> None:
         raise nodes.SkipNode
 
-    visit_compound = visit_comment = visit_raw
+    visit_compound = visit_comment = visit_meaning = visit_raw
 
 
 def _taken_title(node: nodes.Element) -> str:

@@ -39,7 +39,7 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 
 ===================  =============  ================================================
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
-TOOLTIPS             `tooltips`     gives links to terms a title
+MEANINGS             `meanings`     puts what terms and citations mean at a page's end
 SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
 ===================  =============  ================================================
@@ -90,7 +90,7 @@ READING_TIME = 395
 PICTURES = 400
 
 EXERCISE_IDS = 490
-TOOLTIPS = 500
+MEANINGS = 500
 SOUNDS = 510
 PDF_PLACE = 520
 

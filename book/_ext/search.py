@@ -28,7 +28,7 @@ PLACES = "section, dt, div.citation"
 # What readers do not read, or only after they have opened it.
 UNREAD = (
     "script, style, noscript, button, [popover], details.hide, .headerlink, .solution,"
-    " .reading-time, .fn-bracket, .label, .film-controls"
+    " .reading-time, .backlinks, .fn-bracket, .label, .film-controls"
 )
 BLOCKS = frozenset(
     "article section div p li dt dd pre td th tr figcaption h1 h2 h3 h4".split()
