@@ -180,9 +180,9 @@ class Meanings:
                 if page == name:
                     continue
                 line += nodes.Text(", " if line.children else f"{words} ")
-                uri = app.builder.get_relative_uri(name, page)
+                uri = app.builder.get_relative_uri(name, page) + f"#{USE}{entry}"
                 line += nodes.reference(
-                    "", _named(app.env, page), refuri=f"{uri}#{USE}{entry}", internal=True
+                    "", _named(app.env, page), refuri=uri, internal=True
                 )
         return line
 

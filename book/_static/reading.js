@@ -28,6 +28,36 @@
     addEventListener("keydown", ({ key }) => { if (key === "Escape") CSS.highlights.clear(); });
   }
 
+  // "On this page" marks the section that is read: the last whose heading has passed the
+  // line at which links land. On the last screen that line comes down, to reach the end.
+  const LANDING = 100; // pixels from the top
+  const links = [...document.querySelectorAll("#on-this-page a")];
+  const headings = links.map(({ hash }) => document.getElementById(decodeURIComponent(hash.slice(1))));
+  let chosen, asked;
+  const mark = () => {
+    asked = undefined;
+    const left = root.scrollHeight - innerHeight - scrollY;
+    const line = LANDING + (innerHeight - LANDING) * Math.max(0, 1 - left / innerHeight);
+    const read = chosen ?? links.findLast((_, i) => headings[i].getBoundingClientRect().top <= line);
+    for (const link of links) {
+      link.classList.toggle("active", link === read);
+      link.closest("li").classList.toggle("active", link.closest("li").contains(read ?? null));
+      if (link === read) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+  };
+  const choose = () => { chosen = links.find(({ hash }) => hash && hash === location.hash); };
+  const release = () => { chosen = undefined; };
+  if (links.length) {
+    choose();
+    mark();
+    addEventListener("hashchange", () => { choose(); mark(); });
+    for (const move of ["wheel", "touchmove", "keydown", "pointerdown"])
+      addEventListener(move, release, { passive: true });
+    for (const change of ["scroll", "resize"])
+      addEventListener(change, () => { asked ??= requestAnimationFrame(mark); }, { passive: true });
+  }
+
   // Paper is white, and shows what nobody has scrolled to.
   let theme;
   addEventListener("beforeprint", () => {

@@ -91,6 +91,54 @@ def test_a_result_leads_to_its_words(page: Page, address: str):
     assert page.evaluate("CSS.highlights.size") == 0
 
 
+# Where the page stands, what "on this page" marks, and what it should: the heading that
+# passed the line where links land, or one that the last screen shows.
+READ_MARK = """() => {
+    const links = [...document.querySelectorAll(".page-toc a")];
+    const tops = links.map(link => document.querySelector(link.getAttribute("href"))
+        .getBoundingClientRect().top);
+    const left = document.documentElement.scrollHeight - innerHeight - scrollY;
+    return {
+        at: scrollY, left,
+        marked: links.findIndex(link => link.ariaCurrent),
+        active: document.querySelectorAll(".page-toc a.active").length,
+        passed: tops.filter(top => top <= 100).length - 1,
+        seen: tops.filter(top => top <= innerHeight).length - 1,
+        count: links.length,
+    };
+}"""
+
+
+def test_on_this_page_is_right_both_ways(page: Page, address: str):
+    page.goto(f"{address}gradient.html")
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    settled = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+    height = page.evaluate("document.documentElement.scrollHeight")
+    wrong, ends = [], []
+    for way in (1, -1):
+        for _ in range(height // 700 + 2):
+            page.mouse.wheel(0, 700 * way)
+            page.wait_for_timeout(30)
+            page.evaluate(settled)
+            found = page.evaluate(READ_MARK)
+            last_screen = found["left"] < DESKTOP.height
+            most = found["seen"] if last_screen else found["passed"]
+            if not found["passed"] <= found["marked"] <= most:
+                wrong.append((way, found))
+        ends.append(found)
+    assert wrong == []
+    bottom, top = ends
+    assert bottom["left"] <= 1
+    assert bottom["marked"] == bottom["count"] - 1
+    assert (top["at"], top["marked"], top["active"]) == (0, -1, 0)
+
+    # A link marks what it names, also where the page cannot scroll that far.
+    link = page.locator(".page-toc a").nth(-2)
+    link.click()
+    expect(link).to_have_attribute("aria-current", "true")
+
+
 def test_links_lead_through_the_whole_book_and_back(browser: Browser, address: str):
     # They need no script, and without scripts pages come faster.
     context = DESKTOP.open(browser, java_script_enabled=False)
