@@ -106,7 +106,7 @@ class Meanings:
                 for term in item.findall(nodes.term):
                     head = nodes.paragraph("", "", nodes.strong(text=term.astext()))
                     text = [part for d in definitions for part in d.children]
-                    said.update(dict.fromkeys(term["ids"], [head, *text]))
+                    said.update({entry: [head, *text] for entry in term["ids"]})
         return said
 
     def _works(self, app: Sphinx) -> dict[str, list[nodes.Node]]:
@@ -160,7 +160,8 @@ class Meanings:
         uses = self._uses(app)
         for item in doctree.findall(nodes.definition_list_item):
             for definition in item.findall(nodes.definition):
-                ids = [entry for term in item.findall(nodes.term) for entry in term["ids"]]
+                terms = item.findall(nodes.term)
+                ids = [entry for term in terms for entry in term["ids"]]
                 definition += self._back(app, name, ids, uses, "Linked in")
         for work in doctree.findall(nodes.citation):
             work += self._back(app, name, work["ids"], uses, "Cited in")
@@ -172,8 +173,8 @@ class Meanings:
         ids: list[str],
         uses: dict[str, list[str]],
         words: str,
-    ) -> nodes.paragraph:
-        """Return the links back from an entry."""
+    ) -> list[nodes.Node]:
+        """Return a line with the links back from an entry, if there are any."""
         line = nodes.paragraph(classes=["backlinks"])
         for entry in ids:
             for page in uses.get(entry, []):
@@ -184,7 +185,7 @@ class Meanings:
                 line += nodes.reference(
                     "", _named(app.env, page), refuri=uri, internal=True
                 )
-        return line
+        return [line] if line.children else []
 
 
 def _in_order(env: BuildEnvironment) -> Iterator[str]:

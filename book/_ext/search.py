@@ -31,7 +31,10 @@ UNREAD = (
     " .reading-time, .backlinks, .fn-bracket, .label, .film-controls"
 )
 BLOCKS = frozenset(
-    "article section div p li dt dd pre td th tr figcaption h1 h2 h3 h4".split()
+    {
+        *("article", "section", "div", "p", "pre", "figcaption", "li", "dt", "dd"),
+        *("tr", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6"),
+    }
 )
 
 

@@ -84,9 +84,11 @@ def test_a_result_leads_to_its_words(page: Page, address: str):
         "[...CSS.highlights.get('sought')].map(range => range.startContainer.data"
         ".slice(range.startOffset, range.endOffset).toLowerCase())"
     )
-    assert {"exploding", "gradient"} <= set(marked) <= {
-        *("exploding", "explode", "exploded", "gradient", "gradients")
-    }
+    assert (
+        {"exploding", "gradient"}
+        <= set(marked)
+        <= {*("exploding", "explode", "exploded", "gradient", "gradients")}
+    )
     page.keyboard.press("Escape")
     assert page.evaluate("CSS.highlights.size") == 0
 
