@@ -27,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 # Modules whose work on the pages is undone, and the files they would add.
 UNUSED_MODULES = ("sphinx_thebe",)
-UNUSED_FILES = ("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js")
+UNUSED_FILES = (
+    *("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js"),
+    "sphinx_highlight.js",  # marks what Sphinx's own search has found
+)
 
 # Settings for parts of the theme that the book does not have.
 UNUSED_SETTINGS = ("DOCUMENTATION_OPTIONS.",)
@@ -48,17 +51,16 @@ STYLES = (
 )
 SHEET = "book.css"
 
-# What every page needs, in the order in which it is to run. (The search page has its
-# own scripts that want some of these before them, one by one.)
+# What every page needs, in the order in which it is to run.
 SCRIPTS = (
     "documentation_options.js",
     "doctools.js",
-    "sphinx_highlight.js",
     "clipboard.min.js",
     "copybutton.js",
     "scripts/sphinx-book-theme.js",
     "togglebutton.js",
     "reading.js",
+    "meanings.js",
     "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",
 )
@@ -74,6 +76,9 @@ IDLE = (
     "sbt-webpack-macros.html",
     "sphinx-thebe.*",
     "locales/**/*",
+    "language_data.js",
+    "searchtools.js",
+    "sphinx_highlight.js",
     "__pycache__/**/*",
 )
 
@@ -103,9 +108,7 @@ def _leave_out(
 
     own = {f"_static/{file}" for file, _ in app.config.html_js_files}
     bundled = {f"_static/{script}" for script in SCRIPTS}
-    # The search page's own scripts want these before them, one by one.
-    one_by_one = name == "search"
-    scripts = [] if one_by_one else [_bundle(Path(app.outdir) / "_static")]
+    scripts = [_bundle(Path(app.outdir) / "_static")]
     bodies = set()
     for file in context["script_files"]:
         path = str(getattr(file, "filename", file) or "")
@@ -114,10 +117,7 @@ def _leave_out(
             if body not in bodies and not body.startswith(UNUSED_SETTINGS):
                 scripts.append(file)
             bodies.add(body)
-        elif path in bundled:
-            if one_by_one:
-                scripts.append(file)
-        elif path not in own and Path(path).name not in UNUSED_FILES:
+        elif path not in {*bundled, *own} and Path(path).name not in UNUSED_FILES:
             scripts.append(file)
     context["script_files"] = scripts
 

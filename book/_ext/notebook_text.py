@@ -290,6 +290,7 @@ class NotebookText(MarkdownTranslator):
     visit_compound = visit_comment = visit_raw
     # For the page alone.
     visit_answer_form = visit_exercise_places = visit_takes_player = visit_raw
+    visit_meaning = visit_raw
 
 
 def _taken_title(node: nodes.Element) -> str:

@@ -39,7 +39,7 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 
 ===================  =============  ================================================
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
-TOOLTIPS             `tooltips`     gives links to terms a title
+MEANINGS             `meanings`     puts what terms and citations mean at a page's end
 SOUNDS               `sounds`       what cells leave of sounds, and takes of other
                                     chapters, become nodes ``takes_player``
 ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_places``
@@ -62,10 +62,10 @@ FILES_OF_SOME_PAGES  `explorables`, add theirs to pages with nodes of their kind
 FORMULAS             `mathematics`  hands on ``has_formulas``
 ===================  =============  ================================================
 
-``html-collect-pages``: all pages of the book are written, the search's index is not.
+``html-collect-pages``: all pages of the book are written.
 
 ===================  =============  ================================================
-SEARCH_TITLES        `search`       titles in the index
+(500)                `search`       adds the search page
 (500)                `site_map`     adds the page 404
 ===================  =============  ================================================
 
@@ -77,6 +77,7 @@ EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to lif
 CARD                 `card`         draws the preview card
 SITE_MAP             `site_map`     lists the pages
 REPAIRS              `repairs`      puts right what the theme's templates write
+SEARCH_INDEX         `search`       writes the sections of all pages into one file
 UNUSED               `assets`       writes one style with the rules that pages can use;
                                     takes away what no page asks for
 TIMES                `execution`    says how long each chapter ran
@@ -96,7 +97,7 @@ READING_TIME = 395
 PICTURES = 400
 
 EXERCISE_IDS = 490
-TOOLTIPS = 500
+MEANINGS = 500
 SOUNDS = 510
 ANSWERS = 515
 PDF_PLACE = 520
@@ -106,13 +107,12 @@ ASSETS = 890
 FILES_OF_SOME_PAGES = 900
 FORMULAS = 910
 
-SEARCH_TITLES = 400
-
 LEFTOVERS = 400
 EXPLORABLE_BUNDLE = 560
 CARD = 570
 SITE_MAP = 580
 REPAIRS = 590
+SEARCH_INDEX = 595
 UNUSED = 600
 TIMES = 900
 BRANCHES = 910

@@ -20,6 +20,9 @@ IN_TEMPLATES = {
     '<div id="pst-primary-sidebar" class=': (
         '<div id="pst-primary-sidebar" role="complementary" aria-label="Book" class='
     ),
+    # The theme's script, which marks the section that came into sight last, in either
+    # direction, is not to know this list: reading.js marks the one that is read.
+    'id="pst-page-toc-nav"': 'id="on-this-page"',
     # In a menu that is closed, the icons can wait.
     '<img alt="Binder logo" src=': '<img alt="Binder logo" loading="lazy" src=',
     '<img alt="Colab logo" src=': '<img alt="Colab logo" loading="lazy" src=',

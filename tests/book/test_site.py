@@ -291,16 +291,35 @@ def test_every_page_has_a_description_of_its_own_of_a_length_that_is_shown(site)
     assert len(descriptions) == len(PAGES) + len(MADE_BY_THE_BUILD) - 1
 
 
-def test_links_to_the_glossary_say_what_the_term_means(pages):
-    links = [
-        link
-        for page in pages.values()
-        for link in page.select("article a.reference.internal:has(> span.std-term)")
-    ]
-    assert len(links) > 200
-    for link in links:
-        assert len(link.get("title", "").split()) >= 4, link
-        assert "\\" not in link["title"]
+def test_links_to_terms_and_works_come_with_what_these_say(pages):
+    counted = {"glossary": 0, "references": 0}
+    for name, page in pages.items():
+        said = {box["id"]: box for box in page.select("article [popover]")}
+        for link in page.select("article a.reference.internal[href]"):
+            to, _, entry = link["href"].partition("#")
+            to = to.removesuffix(".html") or name
+            if link.find_parent(attrs={"popover": True}) or to not in counted:
+                continue
+            if not entry or (to == "glossary" and not entry.startswith("term-")):
+                continue
+            text = said[f"meaning-{entry}"].get_text(" ", strip=True)
+            assert len(text.split()) >= 8, (name, entry)
+            # No command, label or key of the source is left over.
+            assert not re.search(r"\\|\bch-|\bfig-|_\{", text), (name, text)
+            counted[to] += 1
+    assert counted["glossary"] > 200
+    assert counted["references"] > 80
+
+
+def test_every_term_and_work_leads_back_to_where_it_is_linked(pages):
+    for name, entries in (("glossary", "dl.glossary dd"), ("references", ".citation")):
+        for entry in pages[name].select(entries):
+            links = entry.select(".backlinks a")
+            assert links, entry.get_text()[:80]
+            for link in links:
+                page, _, place = link["href"].partition("#")
+                use = pages[page.removesuffix(".html")].find(id=place)
+                assert use["href"] == f"{name}.html#{place.removeprefix('leads-to-')}"
 
 
 def test_the_map_lists_every_page_of_the_book(site):

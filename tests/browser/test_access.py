@@ -255,25 +255,6 @@ def test_code_that_scrolls_is_reached_by_keyboard(browser: Browser, address: str
     context.close()
 
 
-@pytest.mark.parametrize(
-    ("words", "target"),
-    [
-        ("thrown", "clipping.html"),  # only in the caption of a figure and its prose
-        ("set_seed", ""),  # only in code
-        ("landscape brute", "loss.html"),
-    ],
-)
-def test_search_finds_words_of_captions_and_code(
-    page: Page, address: str, words: str, target: str
-):
-    page.set_viewport_size({"width": DESKTOP.width, "height": DESKTOP.height})
-    page.goto(f"{address}search.html?q={words.replace(' ', '+')}")
-    results = page.locator("#search-results li a")
-    expect(results.first).to_be_visible()
-    found = [link.get_attribute("href") or "" for link in results.all()]
-    assert any(target in address for address in found), found
-
-
 def test_search_works_from_a_folder(page: Page):
     problems = listen(page, "")
     page.goto((SITE / "search.html").as_uri() + "?q=percentile")
@@ -281,12 +262,59 @@ def test_search_works_from_a_folder(page: Page):
     assert [problem for problem in problems if "asks another" in problem] == []
 
 
-def test_a_term_says_what_it_means(page: Page, address: str):
-    page.goto(f"{address}{with_exercises()[0]}.html")
-    terms = page.locator("main a[href*='glossary.html#term-']").all()
-    assert terms
-    for term in terms:
-        assert len((term.get_attribute("title") or "").split()) >= 5
+MEANINGS = ["a[href*='glossary.html#term-']", "a[href*='references.html#']"]
+
+
+@pytest.mark.parametrize("kind", MEANINGS)
+def test_what_a_link_means_is_shown_by_mouse_and_by_keyboard(
+    page: Page, address: str, kind: str
+):
+    page.set_viewport_size({"width": DESKTOP.width, "height": DESKTOP.height})
+    page.goto(f"{address}clipping.html")
+    link = page.locator(f"article p > {kind}, article p .bibtex-citation {kind}").first
+    box = page.locator(f"#{link.get_attribute('aria-describedby')}")
+    link.scroll_into_view_if_needed()
+    expect(box).to_be_hidden()
+    link.hover()
+    expect(box).to_be_in_viewport(ratio=1)
+    box.hover()  # what is shown can be reached, and stays
+    page.wait_for_timeout(400)
+    expect(box).to_be_visible()
+    page.mouse.move(1, 1)
+    expect(box).to_be_hidden()
+
+    # The keys, from the stop before it: no mouse, so the ring is seen.
+    link.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    expect(link).to_be_focused()
+    expect(box).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    expect(link).to_be_focused()
+
+
+def test_what_a_link_means_is_shown_by_the_first_tap(browser: Browser, address: str):
+    context = PHONE.open(browser, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{address}clipping.html")
+    link = page.locator(f"article p > {MEANINGS[0]}").first
+    box = page.locator(f"#{link.get_attribute('aria-describedby')}")
+    link.tap()
+    expect(box).to_be_in_viewport(ratio=1)
+    page.locator("h1").tap()
+    expect(box).to_be_hidden()
+    link.tap()
+    box.get_by_role("link", name="Glossary").tap()
+    page.wait_for_url("**/glossary.html#term-*")
+    # Where one lands, the entry is marked, and leads back to the link.
+    entry = page.locator("dl.glossary dt:target")
+    expect(entry).to_be_in_viewport()
+    entry.locator("xpath=following-sibling::dd[1]").get_by_role(
+        "link", name="Gradient clipping"
+    ).last.tap()
+    page.wait_for_url("**/clipping.html#leads-to-term-*")
+    context.close()
 
 
 @each_page

@@ -21,22 +21,124 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_search_finds_a_chapter(page: Page, address: str):
-    page.goto(f"{address}search.html?q=AutoClip")
-    results = page.locator("#search-results li a")
-    expect(results.first).to_be_visible()
-    targets = [
-        urlsplit(link.get_attribute("href") or "").path for link in results.all()
-    ]
-    # Before the word's definition, and before the class of that name.
-    assert targets[0] == "autoclip.html"
+# What readers ask, and where the book answers: one of the first two results.
+QUESTIONS = {
+    "exploding gradients": "clipping#a-product-of-many-factors",
+    "learning rate too high": "learning-rate",
+    "How big a step": "learning-rate",
+    "detach": "health#keep-numbers-not-tensors",
+    "batch size": "schedule#how-large-a-batch-pays",
+    "warm-up": "schedule#a-falling-rate",
+    "NaN": "clipping#what-clipping-does-not-cure",
+    "zero_grad": "gradient#gradients-add-up-until-you-clear-them",
+    "momentum": "optimizers#momentum",
+    "percentile": "autoclip#a-percentile-drawn",
+    "SI-SDR": "glossary#term-SI-SDR",
+    "overfitting": "glossary#term-overfitting",
+    "vanishing gradient": "glossary#term-vanishing-gradient",
+    "Adam beta": "optimizers#adam",
+    "clip_grad_norm_": "clipping#by-norm-not-by-value",
+    "RuntimeError": "health#keep-numbers-not-tensors",
+    "AutoClip": "autoclip",  # before the word's definition and the class of that name
+    "landscape brute": "loss#the-landscape",
+    "set_seed": "api#descent.seeds.set_seed",
+}
+# Below each result: its address, its text, and what is marked in it.
+READ_RESULTS = """() => [...document.querySelectorAll("#search-results li:has(p)")].map(
+    item => ({
+        to: item.querySelector("a").getAttribute("href"),
+        text: item.querySelector("p").textContent,
+        marked: [...item.querySelectorAll("mark")].map(mark => mark.textContent),
+    }))"""
 
 
-def test_search_says_when_it_finds_nothing(page: Page, address: str):
-    page.goto(f"{address}search.html?q=xylophonist")
-    expect(page.locator("#search-results")).to_contain_text(
-        "did not match any documents"
+def test_search_leads_to_the_section_that_answers(page: Page, address: str):
+    page.goto(f"{address}search.html")
+    field = page.locator(".bd-search-container input")
+    status = page.get_by_role("status")
+    expect(field).to_be_focused()
+    wrong = {}
+    for question, place in QUESTIONS.items():
+        field.fill(question)
+        expect(status).to_contain_text("the best first")
+        results = page.evaluate(READ_RESULTS)
+        first = [urlsplit(result["to"]) for result in results[:2]]
+        found = [f"{url.path.removesuffix('.html')}#{url.fragment}" for url in first]
+        if place not in [name.removesuffix("#") for name in found]:
+            wrong[question] = found
+        # What is marked is what was asked for, and the first excerpts have some of it.
+        assert any(result["marked"] for result in results[:3]), question
+    assert wrong == {}
+
+    field.fill("xylophonist")
+    expect(status).to_have_text("Nothing in the book has “xylophonist”.")
+    assert page.evaluate(READ_RESULTS) == []
+
+
+def test_a_result_leads_to_its_words(page: Page, address: str):
+    page.goto(f"{address}search.html?q=exploding+gradients")
+    link = page.locator('#search-results a[href*="a-product-of-many-factors"]')
+    link.click()
+    expect(page.locator("#a-product-of-many-factors > h2")).to_be_in_viewport()
+    marked = page.evaluate(
+        "[...CSS.highlights.get('sought')].map(range => range.startContainer.data"
+        ".slice(range.startOffset, range.endOffset).toLowerCase())"
     )
+    assert (
+        {"exploding", "gradient"}
+        <= set(marked)
+        <= {*("exploding", "explode", "exploded", "gradient", "gradients")}
+    )
+    page.keyboard.press("Escape")
+    assert page.evaluate("CSS.highlights.size") == 0
+
+
+# Where the page stands, what "on this page" marks, and what it should: the heading that
+# passed the line where links land, or one that the last screen shows.
+READ_MARK = """() => {
+    const links = [...document.querySelectorAll(".page-toc a")];
+    const tops = links.map(link => document.querySelector(link.getAttribute("href"))
+        .getBoundingClientRect().top);
+    const left = document.documentElement.scrollHeight - innerHeight - scrollY;
+    return {
+        at: scrollY, left,
+        marked: links.findIndex(link => link.ariaCurrent),
+        active: document.querySelectorAll(".page-toc a.active").length,
+        passed: tops.filter(top => top <= 100).length - 1,
+        seen: tops.filter(top => top <= innerHeight).length - 1,
+        count: links.length,
+    };
+}"""
+
+
+def test_on_this_page_is_right_both_ways(page: Page, address: str):
+    page.goto(f"{address}gradient.html")
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.wait_for_function("[...document.images].every(image => image.complete)")
+    settled = "() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
+    height = page.evaluate("document.documentElement.scrollHeight")
+    wrong, ends = [], []
+    for way in (1, -1):
+        for _ in range(height // 700 + 2):
+            page.mouse.wheel(0, 700 * way)
+            page.wait_for_timeout(30)
+            page.evaluate(settled)
+            found = page.evaluate(READ_MARK)
+            last_screen = found["left"] < DESKTOP.height
+            most = found["seen"] if last_screen else found["passed"]
+            if not found["passed"] <= found["marked"] <= most:
+                wrong.append((way, found))
+        ends.append(found)
+    assert wrong == []
+    bottom, top = ends
+    assert bottom["left"] <= 1
+    assert bottom["marked"] == bottom["count"] - 1
+    assert (top["at"], top["marked"], top["active"]) == (0, -1, 0)
+
+    # A link marks what it names, also where the page cannot scroll that far.
+    link = page.locator(".page-toc a").nth(-2)
+    link.click()
+    expect(link).to_have_attribute("aria-current", "true")
 
 
 def test_links_lead_through_the_whole_book_and_back(browser: Browser, address: str):
