@@ -41,6 +41,7 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
 TOOLTIPS             `tooltips`     gives links to terms a title
 SOUNDS               `sounds`       sounds within a cell's HTML become files of the site
+LIVE_BUTTON          `live`         a button below the title of a chapter with cells
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
 ===================  =============  ================================================
 
@@ -67,6 +68,7 @@ SEARCH_TITLES        `search`       titles in the index
 ===================  =============  ================================================
 LEFTOVERS            `leftovers`    takes away what the book has no more
 EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to life
+LIVE_PROGRAM         `live`         copies Thebe, which runs code in a page
 CARD                 `card`         draws the preview card
 SITE_MAP             `site_map`     lists the pages
 REPAIRS              `repairs`      puts right what the theme's templates write
@@ -91,6 +93,7 @@ PICTURES = 400
 EXERCISE_IDS = 490
 TOOLTIPS = 500
 SOUNDS = 510
+LIVE_BUTTON = 515
 PDF_PLACE = 520
 
 NOTEBOOKS = 502
@@ -102,6 +105,7 @@ SEARCH_TITLES = 400
 
 LEFTOVERS = 400
 EXPLORABLE_BUNDLE = 560
+LIVE_PROGRAM = 565
 CARD = 570
 SITE_MAP = 580
 REPAIRS = 590

@@ -11,6 +11,16 @@
   for (const box of document.querySelectorAll("main pre, main .math-block"))
     observer.observe(box);
 
+  // Code that runs in the page: all that it takes is asked for by pressing the button.
+  const live = document.querySelector("[data-live]");
+  live?.querySelector("button").addEventListener("click", ({ target }) => {
+    if (target.onclick) return; // it is there already
+    const script = document.createElement("script");
+    script.src = `${live.dataset.live}_static/live/live.js`;
+    script.onerror = () => live.append(" This could not be loaded. Are you online?");
+    document.head.append(script);
+  });
+
   // Excerpts on the search page are of the text, not of what stands around it.
   document.addEventListener("DOMContentLoaded", () => {
     if (typeof Search === "undefined") return;
