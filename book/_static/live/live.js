@@ -35,10 +35,11 @@
   // --- What is said, and what can be pressed ------------------------------------------
 
   const opener = place.querySelector("button");
-  const words = make("div", { id: "live-words" });
+  const words = make("div", { id: "live-words", tabIndex: -1 });
   const status = make("p", { role: "status", className: "live-status" });
   const tools = make("div", { className: "live-tools" });
-  const panel = make("section", { "aria-label": "Live code", hidden: true }, words, status, tools);
+  const desk = make("div", { className: "live-desk" }, status, tools);
+  const panel = make("section", { "aria-label": "Live code", hidden: true }, words, desk);
   place.append(panel);
 
   const say = (text) => (status.textContent = text);
@@ -72,6 +73,7 @@
   }
 
   function close() {
+    delete document.documentElement.dataset.live;
     panel.hidden = true;
     opener.hidden = false;
     opener.focus();
@@ -220,6 +222,7 @@
   // --- Cells --------------------------------------------------------------------------
 
   const KEEP = `live-code-${name}`;
+  // What the reader made of a cell, by the book's text of it.
   const drafts = new Map(Object.entries(JSON.parse(kept(KEEP) ?? "{}")));
 
   function keep(source, text) {
@@ -300,6 +303,11 @@
       this.leaving = key === "Escape";
     }
 
+    wait(yes = true) {
+      if (yes) this.state.textContent = "waits";
+      else if (this.state.textContent === "waits") this.state.textContent = "";
+    }
+
     /* Take what came of the reader's code away: the book's is there again. */
     forget() {
       this.ran = false;
@@ -364,173 +372,179 @@
 
   // --- Running --------------------------------------------------------------------------
 
-  let now; // what is live: the cells in order, the session, what ends a run
-
-  const shown = () => now.cells.filter((cell) => cell.box);
-
-  function enliven(notebook, session) {
-    const boxes = [...document.querySelectorAll("article .cell")];
-    const visible = notebook.cells.filter((cell) => cell.tags.includes("on-page"));
-    if (boxes.length !== visible.length) {
-      session.shutdown();
-      throw new Trouble("The page and its code are of two versions. Load the page anew.");
-    }
-    notebook.attachSession(session);
-    let number = 0;
-    const cells = notebook.cells.map((cell) =>
-      cell.tags.includes("on-page") ? new Cell(boxes[number++], number, cell) : new Hidden(cell),
-    );
-    now = { session, cells };
-    words.replaceChildren(
-      make("p", { id: "live-keys" }, KEYS),
-      make("p", null, drafts.size ? "What you changed before is in the cells again." : ""),
-    );
-    say(`Python is ready. This chapter has ${number} cells, each with a button to run it.`);
-    ready();
-    watch(session.kernel);
-  }
+  let now; // what is live: the cells in order, the session, what breaks a run off
 
   const KEYS = `Shift and Enter run a cell. Tab indents; press Escape and then Tab to leave the
     code. What you type stays in this browser.`;
 
+  function enliven(notebook, session) {
+    const boxes = [...document.querySelectorAll("article div.cell")];
+    const onPage = (cell) => cell.tags.includes("on-page");
+    if (boxes.length !== notebook.cells.filter(onPage).length) {
+      session.shutdown();
+      throw new Trouble("The page and its code are of two versions. Load the page anew.");
+    }
+    const here = tools.contains(document.activeElement);
+    notebook.attachSession(session);
+    let number = 0;
+    const cells = notebook.cells.map((cell) =>
+      onPage(cell) ? new Cell(boxes[number++], number, cell) : new Hidden(cell),
+    );
+    now = { session, cells };
+    document.documentElement.dataset.live = "";
+    words.replaceChildren(make("p", { id: "live-keys" }, KEYS));
+    if (drafts.size) words.append("What you changed before is in the cells again.");
+    say(`Python is ready. This chapter has ${number} cells, each with a button to run it.`);
+    ready();
+    if (here) words.focus();
+    watch(session.kernel);
+  }
+
   function ready() {
     let behind = false;
     for (const cell of now.cells) {
-      if (!cell.box) behind ||= !cell.ran;
-      else {
-        cell.runner.replaceChildren(
-          behind ? "Run to here" : "Run",
-          make("span", { className: "visually-hidden" }, `, cell ${cell.number}`),
-        );
-        behind ||= !cell.ran;
-      }
+      cell.runner?.replaceChildren(
+        behind ? "Run to here" : "Run",
+        make("span", { className: "visually-hidden" }, `, cell ${cell.number}`),
+      );
+      behind ||= !cell.ran;
     }
     show(button("Restart Python", restart), button("End", end));
   }
 
-  const shorten = (text) => (text.length > 200 ? `${text.slice(0, 200)} …` : text);
-
-  function result(cell, outcome) {
-    const [error] = (!cell.raises && outcome.error) || [];
-    const where = cell.box ? `Cell ${cell.number}` : "A cell that the page does not show";
-    if (error) return `${where} stopped with ${error.ename}: ${error.evalue}`;
+  /* Say how a run ended: what went wrong, or the beginning of what the cell says. */
+  function outcome(cell, error) {
+    const who = cell.box ? `Cell ${cell.number}` : "A cell that the page does not show";
+    if (error) return `${who} stopped. ${error.ename}: ${error.evalue}`;
     const text = cell.thebe.outputs
-      .map((output) => output.text ?? output.data?.["text/plain"] ?? "")
-      .flat()
-      .join(" ");
-    return `${where} has run: ${shorten(text.trim()) || "it says nothing"}`;
+      .map(({ text, data }) => [text ?? data?.["text/plain"] ?? ""].flat().join(""))
+      .join(" ")
+      .trim();
+    return `${who} has run. ${text.length > 120 ? `${text.slice(0, 120)} …` : text}`;
   }
 
-  /* Run what has not run above a cell, and the cell. */
+  const namePictures = (output) => {
+    for (const picture of output.querySelectorAll("svg:not([role]), img:not([alt])")) {
+      picture.setAttribute("role", "img");
+      picture.setAttribute("aria-label", "Figure drawn by this cell");
+    }
+  };
+
+  /* Run a cell; return the error that it stopped with, if it did. */
+  async function runOne(cell, broken) {
+    const { box, output, thebe } = cell;
+    if (box) {
+      say(`Cell ${cell.number} is running …`);
+      cell.state.textContent = "runs …";
+      // The page keeps its height while what was there goes and what comes is not there.
+      const before = box.querySelector(":scope > .cell_output");
+      if (!("liveRan" in box.dataset))
+        output.style.minHeight = `${before?.offsetHeight ?? 0}px`;
+      box.dataset.liveRan = "";
+    }
+    let reply = await Promise.race([thebe.execute(cell.text), broken]);
+    // Thebe gives nothing when the server broke off: why is said in a moment.
+    reply ??= await within(5 * SECOND, broken, "The server has not run the cell.");
+    output.style.minHeight = "";
+    namePictures(output);
+    const [error] = (!cell.raises && reply.error) || [];
+    cell.ran = !error;
+    if (box) cell.state.textContent = error ? "stopped" : "has run";
+    return error;
+  }
+
+  /* Run a cell, and before it what stands above and has not run. */
   async function run(target) {
     if (now.running) {
-      say(`A cell is running. Wait, or stop it.`);
+      say("A cell is running. Wait, or stop it.");
       return;
     }
-    const place = now.cells.indexOf(target);
-    const due = now.cells.filter((cell, at) => at === place || (at < place && !cell.ran));
     const mine = now;
+    const last = mine.cells.indexOf(target);
+    const due = mine.cells.filter((cell, at) => at === last || (at < last && !cell.ran));
     const broken = new Promise((_, reject) => (mine.breakOff = reject));
     broken.catch(() => {});
     mine.running = true;
-    show(button("Stop", () => mine.session.kernel.interrupt()));
-    for (const cell of due) if (cell.box) cell.state.textContent = "waits";
-    let said = "";
+    show(button("Stop", () => mine.session.kernel.interrupt()), button("Restart Python", restart));
+    for (const cell of due) cell.wait?.();
+    let error;
     try {
       for (const cell of due) {
-        const { box, number, output } = cell;
-        if (box) {
-          say(`Cell ${number} is running …`);
-          cell.state.textContent = "runs …";
-          const old = box.querySelector(":scope > .cell_output");
-          if (!box.dataset.liveRan && old) output.style.minHeight = `${old.offsetHeight}px`;
-          box.dataset.liveRan = "";
+        error = await runOne(cell, broken);
+        if (error && !cell.box) target.bar.before(cell.output);
+        if (error || cell === target) {
+          say(outcome(cell, error));
+          break;
         }
-        const outcome = await Promise.race([cell.thebe.execute(cell.text), broken]);
-        if (!outcome) throw new Trouble("The server could not run the cell.");
-        output.style.minHeight = "";
-        for (const picture of output.querySelectorAll("svg:not([role]), img:not([alt])")) {
-          picture.setAttribute("role", "img");
-          picture.setAttribute("aria-label", "Figure that this cell drew");
-        }
-        said = result(cell, outcome);
-        const failed = Boolean(outcome.error) && !cell.raises;
-        cell.ran = !failed;
-        if (box) cell.state.textContent = failed ? "stopped" : "has run";
-        else if (failed) target.bar.before(output);
-        if (failed) break;
       }
-      say(said);
-    } catch (error) {
-      if (mine === now) lose(error);
-      return;
-    } finally {
+    } catch (reason) {
       mine.running = false;
-      for (const cell of due) if (cell.state?.textContent === "waits") cell.state.textContent = "";
+      if (mine === now) lose(reason);
+      return;
     }
+    mine.running = false;
+    for (const cell of due) cell.wait?.(false);
     if (mine === now) ready();
   }
 
   // --- When Python ends -----------------------------------------------------------------
 
-  const FORGOTTEN = `It has forgotten everything, and the book's results are back on the page.
-    Your code is as you left it.`;
+  const KEPT = "The page shows the book's results again, and your code is kept.";
+
+  class Restarted extends Error {}
 
   function watch(kernel) {
     const mine = now;
     kernel.statusChanged.connect((_, state) => {
       if (mine !== now || mine.asked) return;
-      if (state === "restarting" || state === "autorestarting") {
-        mine.breakOff?.(new Restarted());
-        if (!mine.running) restarted();
-      } else if (state === "dead" || state === "terminating") gone();
+      if (state === "restarting" || state === "autorestarting") breakOff(new Restarted());
+      else if (state === "dead") breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
     });
-    kernel.disposed.connect(() => mine === now && gone());
+    kernel.disposed.connect(() => {
+      if (mine === now) breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
+    });
     kernel.connectionStatusChanged.connect((_, state) => {
       if (mine === now && state !== "connected") lookAgain();
     });
   }
 
-  class Restarted extends Error {}
-
-  function restarted() {
-    for (const cell of now.cells) cell.forget();
-    ready();
-    say(`Python was started anew. ${FORGOTTEN}`);
+  /* End a run, if there is one, and say why. */
+  function breakOff(reason) {
+    if (now.running) now.breakOff(reason);
+    else lose(reason);
   }
 
-  /* The connection is gone: the server, or only the kernel, or neither. */
+  function lose(reason) {
+    if (reason instanceof Restarted) {
+      for (const cell of now.cells) cell.forget();
+      ready();
+      say(`Python was started anew and has forgotten everything. ${KEPT}`);
+    } else {
+      const here = document.activeElement.closest?.(".cell");
+      quiet();
+      fail(reason);
+      if (here) tools.firstChild.focus();
+    }
+  }
+
+  /* The connection is gone: is the server, or only the kernel? */
   async function lookAgain() {
     const mine = now;
     const { serverSettings, id } = mine.session.kernel;
     const address = `${serverSettings.baseUrl}api/kernels/${id}`;
     const headers = { Authorization: `token ${serverSettings.token}` };
     const answer = await fetch(address, { headers }).catch(() => null);
-    if (mine === now && !answer?.ok) gone();
-  }
-
-  function gone() {
-    lose(
-      new Trouble(
-        `The server that ran your code has gone, or has ended Python. The page is the book's again;
-         what you typed is kept for the next start.`,
-      ),
-    );
-  }
-
-  function lose(error) {
-    if (error instanceof Restarted) return restarted();
-    quiet();
-    fail(error);
+    if (mine !== now || answer?.ok) return; // it comes back by itself
+    const what = answer ? "The server has ended Python." : "The server does not answer any more.";
+    breakOff(new Trouble(`${what} ${KEPT}`));
   }
 
   /* The page as it was. */
   function quiet() {
-    for (const cell of now.cells) cell.remove();
-    words.replaceChildren();
-    const { session } = now;
-    now.breakOff?.(new Trouble(""));
+    const { cells, session } = now;
     now = undefined;
+    for (const cell of cells) cell.remove();
+    words.replaceChildren();
     session.dispose();
   }
 
@@ -540,19 +554,17 @@
     say("Python is starting anew …");
     try {
       await mine.session.kernel.restart();
-      if (mine === now) restarted();
+      if (mine === now) breakOff(new Restarted());
     } catch {
-      if (mine === now) gone();
+      if (mine === now) breakOff(new Trouble(`Python could not be started anew. ${KEPT}`));
     } finally {
       mine.asked = false;
     }
   }
 
   function end() {
-    const { session } = now;
-    session.shutdown().catch(() => {});
+    now.session.shutdown().catch(() => {});
     quiet();
-    offer();
     close();
   }
 
