@@ -241,7 +241,8 @@ def _write(
         NOTE.format(page=address, title=app.config["html_title"]),
         _foot(context, assembly.place),
     )
-    for folder, content in ((FOLDER, notebook), (LIVE, assembly.code())):
+    written = {FOLDER: notebook, LIVE: assembly.code()}
+    for folder, content in written.items():
         target = Path(app.outdir) / folder / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.validate(content)

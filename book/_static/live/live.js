@@ -42,6 +42,8 @@
   const panel = make("section", { "aria-label": "Live code", hidden: true }, words, desk);
   place.append(panel);
 
+  document.head.append(make("link", { rel: "stylesheet", href: `${up}_static/live/live.css` }));
+
   const say = (text) => (status.textContent = text);
 
   /* Show buttons; the first has the focus if one that goes had it. */
@@ -103,10 +105,8 @@
         program = undefined;
         reject(new Trouble("The program that runs code could not be loaded. Are you online?"));
       };
-      document.head.append(
-        make("link", { rel: "stylesheet", href: `${up}_static/live/live.css` }),
-        make("script", { src, onerror, onload: () => resolve(window.thebeCore.api) }),
-      );
+      const onload = () => resolve(window.thebeCore.api);
+      document.head.append(make("script", { src, onerror, onload }));
     });
     return program;
   }
