@@ -8,7 +8,7 @@
   const place = document.querySelector("[data-live]");
   const { live: up, name, server: home, binder, repository, branch, megabytes } = place.dataset;
   const SECOND = 1000;
-  const PATIENCE = { home: 30 * SECOND, binder: 180 * SECOND };
+  const PATIENCE = { home: 30 * SECOND, start: 60 * SECOND, binder: 180 * SECOND };
 
   // What went wrong, in words for the reader.
   class Trouble extends Error {}
@@ -117,22 +117,24 @@
     return answer.json();
   }
 
-  /* Ask the server at home something, so that it is clear what is wrong with it. */
-  async function ask(path) {
+  /* Ask the server at home how it is, so that it is clear what is wrong with it. */
+  async function greet() {
     const headers = { Authorization: `token ${kept("live-token")}` };
     const answer = await within(
       PATIENCE.home,
-      fetch(home + path, { headers }).catch(() => {
-        throw new Trouble(`No Jupyter server answers at ${home}. Is “make live” still running?`);
+      fetch(`${home}api/status`, { headers }).catch(async () => {
+        // An answer that refuses is not for pages to read; that there is one, they see.
+        const there = await fetch(`${home}api`, { mode: "no-cors" }).catch(() => null);
+        if (!there)
+          throw new Trouble(`No Jupyter server answers at ${home}. Is “make live” still running?`);
       }),
       `The Jupyter server at ${home} has not answered for ${PATIENCE.home / SECOND} seconds.`,
     );
-    if (answer.status === 401 || answer.status === 403)
+    if (!answer?.ok)
       throw new Trouble(
         `The Jupyter server at ${home} refused this page's token. Open the address that
          “make live” says: the token is in it.`,
       );
-    return answer;
   }
 
   const PHASES = {
@@ -185,17 +187,17 @@
     });
     const server = api.makeServer(config);
     if (home) {
-      await ask("api/status");
+      await greet();
       server.connectToJupyterServer();
       await within(PATIENCE.home, server.ready, `The Jupyter server at ${home} is too slow.`);
     } else await binderReady(server, config);
     say("Python is starting …");
     const rendermime = api.makeRenderMimeRegistry(config.mathjax);
-    const session = await within(
-      PATIENCE.binder,
-      server.startNewSession(rendermime),
-      "The server has not started Python for three minutes.",
-    );
+    const starting = server.startNewSession(rendermime).then(async (session) => {
+      await session.kernel.info; // it answers
+      return session;
+    });
+    const session = await within(PATIENCE.start, starting, "The server has not started Python.");
     return { config, rendermime, session };
   }
 
@@ -405,7 +407,7 @@
     for (const cell of now.cells) {
       cell.runner?.replaceChildren(
         behind ? "Run to here" : "Run",
-        make("span", { className: "visually-hidden" }, `, cell ${cell.number}`),
+        make("span", { className: "visually-hidden" }, ` cell ${cell.number}`),
       );
       behind ||= !cell.ran;
     }
@@ -500,6 +502,14 @@
       if (state === "restarting" || state === "autorestarting") breakOff(new Restarted());
       else if (state === "dead") breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
     });
+    // Whoever else can start it anew: what comes after names another session.
+    let life;
+    kernel.anyMessage.connect((_, { msg, direction }) => {
+      if (direction !== "recv" || msg.header.msg_type !== "status") return;
+      const { session } = msg.header;
+      if (mine === now && !mine.asked && life && session !== life) breakOff(new Restarted());
+      life = session;
+    });
     kernel.disposed.connect(() => {
       if (mine === now) breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
     });
@@ -527,16 +537,23 @@
     }
   }
 
+  /* Ask a server about one of its kernels, or to end it. */
+  function about({ id, serverSettings: { baseUrl, token } }, options) {
+    const headers = { Authorization: `token ${token}` };
+    return fetch(`${baseUrl}api/kernels/${id}`, { headers, ...options });
+  }
+
   /* The connection is gone: is the server, or only the kernel? */
   async function lookAgain() {
     const mine = now;
-    const { serverSettings, id } = mine.session.kernel;
-    const address = `${serverSettings.baseUrl}api/kernels/${id}`;
-    const headers = { Authorization: `token ${serverSettings.token}` };
-    const answer = await fetch(address, { headers }).catch(() => null);
-    if (mine !== now || answer?.ok) return; // it comes back by itself
-    const what = answer ? "The server has ended Python." : "The server does not answer any more.";
-    breakOff(new Trouble(`${what} ${KEPT}`));
+    const { kernel } = mine.session;
+    while (mine === now && kernel.connectionStatus !== "connected") {
+      const answer = await about(kernel).catch(() => null);
+      if (mine !== now) return;
+      if (!answer) breakOff(new Trouble(`The server does not answer any more. ${KEPT}`));
+      else if (!answer.ok) breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
+      else await new Promise((resolve) => setTimeout(resolve, SECOND));
+    }
   }
 
   /* The page as it was. */
@@ -570,13 +587,7 @@
 
   // A kernel that nobody needs any more takes memory.
   addEventListener("pagehide", () => {
-    if (!now) return;
-    const { serverSettings, id } = now.session.kernel;
-    fetch(`${serverSettings.baseUrl}api/kernels/${id}`, {
-      method: "DELETE",
-      keepalive: true,
-      headers: { Authorization: `token ${serverSettings.token}` },
-    }).catch(() => {});
+    if (now) about(now.session.kernel, { method: "DELETE", keepalive: true }).catch(() => {});
   });
 
   if (location.protocol === "file:") {
