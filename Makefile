@@ -45,6 +45,10 @@ watch: $(VENV)/.watch ## Build, serve, and follow every edit, at PORT (8000)
 serve: book ## Build the book and serve it to this machine at PORT (8000)
 	python tools/serve
 
+.PHONY: live
+live: $(VENV)/.live book ## Build, serve, and run the code in the pages, at PORT (8000)
+	python tools/live
+
 .PHONY: check
 check: $(VENV)/.check ## Formatter, linter, spelling, types, quick tests: a minute
 	ruff format --check
@@ -113,8 +117,8 @@ $(VENV)/.test: binder/jupyter.txt $(VENV)/.check
 	$(PIP) -c constraints.txt -r $<
 	touch $@
 
-# ... and what `make pdf` and `make watch` need.
-$(VENV)/.pdf $(VENV)/.watch: $(VENV)/.%: tools/requirements-%.txt $(VENV)/.book
+# ... and what `make pdf`, `make watch` and `make live` need.
+$(VENV)/.pdf $(VENV)/.watch $(VENV)/.live: $(VENV)/.%: tools/requirements-%.txt $(VENV)/.book
 	$(PIP) -r $<
 	touch $@
 

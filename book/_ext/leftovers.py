@@ -72,6 +72,7 @@ def _left_pages(app: Sphinx, site: Path) -> Iterator[Path]:
     for folder, names in (
         ("_sources", chapters),
         ("notebooks", set(shown_runs(app.env))),
+        ("live", set(shown_runs(app.env))),
     ):
         for path in (site / folder).rglob("*"):
             name = path.relative_to(site / folder).as_posix()

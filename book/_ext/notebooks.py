@@ -29,8 +29,10 @@ from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
 
-# Where the site has the notebooks for download.
+# Where the site has the notebooks for download, and their code for live pages.
 FOLDER = "notebooks"
+LIVE = "live"
+ON_PAGE = "on-page"
 
 PICTURES = frozenset({"image/svg+xml", "image/png", "image/gif"})
 
@@ -95,6 +97,7 @@ class Assembly:
         ]
         self._sources = dict(zip(self._code, needed(sources), strict=True))
         self._install: NotebookNode | None = install(package)
+        self._on_page: set[str] = set()
         self._metadata = {
             name: executed.metadata[name] for name in ("kernelspec", "language_info")
         }
@@ -124,6 +127,21 @@ class Assembly:
             self._add(new_markdown_cell(f"## References\n\n{listed}"))
         self._add(new_markdown_cell(foot))
         return new_notebook(cells=self.cells, metadata=self._metadata)
+
+    def code(self) -> NotebookNode:
+        """Return what a page runs: the notebook's code, without what came of it.
+
+        What stands in a cell on the page, too, has the tag `ON_PAGE`.
+        """
+        cells = []
+        for cell in self.cells:
+            if cell.cell_type == "code" and cell.id != "install":
+                marks = [*cell.metadata.get("tags", ())]
+                if cell.id in self._on_page:
+                    marks.append(ON_PAGE)
+                cells.append(new_code_cell(cell.source, id=cell.id))
+                cells[-1].metadata["tags"] = marks
+        return new_notebook(cells=cells, metadata=self._metadata)
 
     def _add(self, cell: NotebookNode, name: str = "") -> None:
         # Not by chance, as nbformat does: the same book gives the same files.
@@ -167,6 +185,7 @@ class Assembly:
         if "raises-exception" in tags(source):
             cell.metadata["tags"] = ["raises-exception"]
         self._add(cell, part.get("exercise", ""))
+        self._on_page.add(cell.id)
         for figure in part.findall(nodes.figure):
             self._describe(cell, figure)
 
@@ -228,10 +247,12 @@ def _write(
         NOTE.format(page=address, title=app.config["html_title"]),
         _foot(context, assembly.place),
     )
-    target = Path(app.outdir) / FOLDER / f"{name}.ipynb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.validate(notebook)
-    nbformat.write(notebook, target)
+    written = {FOLDER: notebook, LIVE: assembly.code()}
+    for folder, content in written.items():
+        target = Path(app.outdir) / folder / f"{name}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.validate(content)
+        nbformat.write(content, target)
     # The theme puts a copy of the builder's own there, full of directives.
     (Path(app.outdir) / "_sources" / f"{name}.ipynb").unlink(missing_ok=True)
     _lead(app.config, context, name)

@@ -46,6 +46,7 @@ ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_pl
                                     below cells of exercises; such a cell has the
                                     exercise's label as its attribute ``exercise``,
                                     which becomes its id in the notebook
+LIVE_BUTTON          `live`         a button below the title of a chapter with cells
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
 ===================  =============  ================================================
 
@@ -74,6 +75,7 @@ FORMULAS             `mathematics`  hands on ``has_formulas``
 ===================  =============  ================================================
 LEFTOVERS            `leftovers`    takes away what the book has no more
 EXPLORABLE_BUNDLE    `explorables`  writes the script that brings figures to life
+LIVE_PROGRAM         `live`         copies Thebe, which runs code in a page
 CARD                 `card`         draws the preview card
 SITE_MAP             `site_map`     lists the pages
 REPAIRS              `repairs`      puts right what the theme's templates write
@@ -100,6 +102,7 @@ EXERCISE_IDS = 490
 MEANINGS = 500
 SOUNDS = 510
 ANSWERS = 515
+LIVE_BUTTON = 517
 PDF_PLACE = 520
 
 NOTEBOOKS = 502
@@ -109,6 +112,7 @@ FORMULAS = 910
 
 LEFTOVERS = 400
 EXPLORABLE_BUNDLE = 560
+LIVE_PROGRAM = 565
 CARD = 570
 SITE_MAP = 580
 REPAIRS = 590

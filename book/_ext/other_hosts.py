@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import html
 import json
 import re
@@ -34,6 +35,11 @@ POLICY = (
     "default-src 'self' file: data: blob: 'unsafe-inline' 'unsafe-eval'; "
     "base-uri 'none'; form-action 'self' file: {own}"
 )
+# On pages whose code runs in them (`live`): Binder and the machines that it hands out,
+# all below its own name. Nothing is asked of them before a reader presses a button.
+BINDER = "https://mybinder.org"
+LIVE_HOSTS = f"{BINDER} https://*.mybinder.org wss://*.mybinder.org"
+LIVE_POLICY = f"{POLICY}; connect-src 'self' data: blob: {LIVE_HOSTS}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,12 @@ PERMITS = (
         re.escape(POLICY).replace(re.escape("{own}"), "{own}"),
         "the policy that lets the page for unknown addresses search the book",
     ),
+    Permit(
+        "meta[http-equiv=content-security-policy] content",
+        re.escape(LIVE_POLICY).replace(re.escape("{own}"), "{own}"),
+        "the policy that lets a chapter's code run in Binder, after a button",
+    ),
+    Permit("div data-binder", re.escape(BINDER), "asked after a button that says so"),
     Permit(
         "form action",
         r"{own}search\.html",
@@ -118,6 +130,13 @@ INERT = RASTERS.union(
 )
 # Sphinx's record of a build, and what tells GitHub not to process the pages.
 INERT_NAMES = frozenset({".buildinfo", ".nojekyll"})
+
+# Programs of others that are too large to be read here, by their SHA-256: as they are,
+# and with the policy above, they ask nobody but the server that they are told to.
+VETTED = {
+    "2efeb764b884440e5079f6069d31bef2e7048cba9db443cc856a6dc84f33b252": "Thebe, as "
+    "teachbooks-sphinx-thebe 1.0.2 carries it",
+}
 
 _SCHEME = r"(?:https?|wss?|ftp)"
 # In an attribute: a scheme that asks a host, or two slashes (of either kind) where an
@@ -199,7 +218,10 @@ class Reader:
             if suffix in MARKUP:
                 yield from self.markup(path.read_bytes())
                 return
-            text = path.read_bytes().decode("utf-8-sig")
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() in VETTED:
+                return
+            text = content.decode("utf-8-sig")
             if suffix in PAGES:
                 yield from self.page(text)
             elif suffix in SCRIPTS:

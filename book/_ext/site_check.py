@@ -26,6 +26,7 @@ from sphinx.util import logging
 import order
 from other_hosts import (
     ADDRESSES,
+    LIVE_POLICY,
     PAGES,
     POLICY,
     RASTERS,
@@ -333,10 +334,11 @@ def add_policy(site: Path, own: str) -> None:
     own : str
         The address at which it is published.
     """
-    content = html.escape(POLICY.replace("{own}", own), quote=True)
-    tag = f'<meta http-equiv="Content-Security-Policy" content="{content}">'
     for path in site.rglob("*.html"):
         page = path.read_text("utf8")
+        policy = LIVE_POLICY if "data-binder=" in page else POLICY
+        content = html.escape(policy.replace("{own}", own), quote=True)
+        tag = f'<meta http-equiv="Content-Security-Policy" content="{content}">'
         if tag not in page:  # of an earlier build, if Sphinx did not write it anew
             page = re.sub(r"<meta http-equiv=.Content-Security-Policy.[^>]*>", "", page)
             path.write_text(page.replace("<head>", f"<head>{tag}", 1), "utf8")

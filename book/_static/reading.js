@@ -58,6 +58,16 @@
       addEventListener(change, () => { asked ??= requestAnimationFrame(mark); }, { passive: true });
   }
 
+  // Code that runs in the page: all that it takes is asked for by pressing the button.
+  const live = document.querySelector("[data-live]");
+  live?.querySelector("button").addEventListener("click", ({ target }) => {
+    if (target.onclick) return; // it is there already
+    const script = document.createElement("script");
+    script.src = `${live.dataset.live}_static/live/live.js`;
+    script.onerror = () => live.append(" This could not be loaded. Are you online?");
+    document.head.append(script);
+  });
+
   // Paper is white, and shows what nobody has scrolled to.
   let theme;
   addEventListener("beforeprint", () => {
