@@ -1,7 +1,7 @@
 // Adam's betas: two lengths of memory, and how soon the ball arrives with each pair.
 
 import { plural, show } from "./base.js";
-import { STEPS as SHOWN, ball } from "./ball.js";
+import { SHOWN, ball } from "./ball.js";
 import { surface } from "./landscapes.js";
 import { DEFAULTS, RULES, stepsNeeded } from "./rules.js";
 

@@ -4,7 +4,7 @@
 import { Plot, Shell, State, clamp, shades, show } from "./base.js";
 import { run } from "./rules.js";
 
-export const STEPS = 100;
+export const SHOWN = 100;
 const [US, VS] = [[-10, 4], [-1.5, 1.5]];
 const CELLS = 64;
 
@@ -16,14 +16,14 @@ export function ball({ el, name, rule, start, letters, specification, numbers, p
     ...specification,
     u: { initial: start[0], low: US[0], high: US[1], label: "start" },
     v: { initial: start[1], low: VS[0], high: VS[1], label: "start" },
-    t: { initial: STEPS, low: 0, high: STEPS, whole: true, label: "number of steps" },
+    t: { initial: SHOWN, low: 0, high: SHOWN, whole: true, label: "number of steps" },
   });
   const shell = new Shell(el, state, draw, letters);
   shell.plots.classList.add("ex-two");
   const map = new Plot(shell.plots, {
     x: "u",
     y: "v",
-    title: "The ravine from above, and the ball",
+    title: "The ball on the ravine",
     label: "The loss as colors, dark is low, with the path of the ball.",
     height: 330,
   });
@@ -51,17 +51,17 @@ export function ball({ el, name, rule, start, letters, specification, numbers, p
   const rolling = shell.runButton(
     "Roll",
     () => {
-      state.set({ t: state.t < STEPS ? state.t + 1 : 0 });
-      return state.t < STEPS;
+      state.set({ t: state.t < SHOWN ? state.t + 1 : 0 });
+      return state.t < SHOWN;
     },
-    () => state.set({ t: STEPS }),
+    () => state.set({ t: SHOWN }),
     60,
   );
   shell.resetButton(rolling.stop);
 
   function draw() {
     const ground = landscape(state);
-    const { path, losses, diverged } = run(rule, ground, [state.u, state.v], settings(state), STEPS);
+    const { path, losses, diverged } = run(rule, ground, [state.u, state.v], settings(state), SHOWN);
     const shown = path.slice(0, state.t + 1);
     map.frame(US, VS);
     map.heat(`${ground.name}`, () => shades(ground, US, VS, CELLS, CELLS), CELLS, CELLS, US, VS, { opacity: 0.45 });

@@ -164,7 +164,7 @@ const unique = (word) => `${word}-${Math.random().toString(36).slice(2)}`;
 // which there is room for so many letters: what stands below never jumps.
 export class Shell {
   constructor(el, state, draw, letters) {
-    Object.assign(this, { state, letters });
+    Object.assign(this, { box: el, state, letters });
     this.id = unique("explorable");
     this.controls = html("div", { class: "ex-controls" });
     this.plots = html("div", { class: "ex-plots" });
@@ -189,7 +189,8 @@ export class Shell {
   }
 
   now() {
-    if (this.drawn !== this.plots.clientWidth) {
+    const resized = this.drawn !== this.plots.clientWidth;
+    if (resized) {
       this.drawn = this.plots.clientWidth;
       this.reserve();
     }
@@ -201,6 +202,8 @@ export class Shell {
       said = `Something went wrong here (${error.message}). Reset brings the figure back.`;
     }
     this.say([this.state.note, said].filter(Boolean).join(" "));
+    // Where the plots stay in sight, nothing is scrolled to below them.
+    if (resized) this.box.style.setProperty("--ex-above", `${this.plots.offsetHeight}px`);
   }
 
   // Letters of a text, in their usual mixture.

@@ -19,7 +19,7 @@ from descent.page import figures
 
 __all__ = ["bundle", "explorable_modules", "explorable_names", "style"]
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{ (\w+(?:, \w+)*) \} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 # What only readers of the source need: indentation, comments in lines of their own.
@@ -135,7 +135,7 @@ def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> s
         for _, other in _IMPORT.findall(text):
             add(other)
         exported = _EXPORT.findall(text)
-        text = _IMPORT.sub(r"const {\1} = modules['\2'];\n", text)
+        text = _IMPORT.sub(r"const { \1 } = modules['\2'];\n", text)
         text, defaults = _DEFAULT.subn("const main = ", _EXPORT.sub("", text))
         left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
         if left:

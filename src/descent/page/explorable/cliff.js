@@ -121,7 +121,7 @@ function render({ model, el }) {
           "tr",
           {},
           html("th", { scope: "row" }, swatch, name),
-          ...[norm, tau, norm * factor, state.rate * norm * factor, losses[t]].map((value) =>
+          ...[norm, tau, norm * factor, losses[t]].map((value) =>
             html("td", {}, value === Infinity ? "none" : show(value, value >= 1e4 ? 2 : 3)),
           ),
         ),
@@ -133,7 +133,7 @@ function render({ model, el }) {
     start.place(state.w, state.b, `w = ${show(state.w)}, b = ${show(state.b)}`);
     table.replaceChildren(
       html("caption", { class: "visually-hidden" }, "The next step of each walker"),
-      html("tr", {}, html("td"), ...["norm", "threshold", "clipped to", "step", "loss"].map((text) => html("th", { scope: "col" }, text))),
+      html("tr", {}, html("td"), ...["norm", "threshold", "clipped to", "loss"].map((text) => html("th", { scope: "col" }, text))),
       ...rows,
     );
     const apart = runs.map(({ path }) => path[t].join()).every((here, _, all) => here === all[0]) && t > 0 ? " All three stand at one place." : "";

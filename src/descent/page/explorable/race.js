@@ -145,8 +145,8 @@ function render({ model, el }) {
     const landscape = landscapeOf(state.ground);
     const start = startOf();
     const rates = ratesNow();
-    rows.forEach(({ row }, k) => (row.hidden = !isRunning(RACERS[k][0])));
-    batch.row.hidden = seed.hidden = state.ground !== "line";
+    rows.forEach(({ input }, k) => (input.disabled = !isRunning(RACERS[k][0])));
+    batch.input.disabled = seed.hidden = state.ground !== "line";
     ridge.hidden = state.ground !== "saddle";
 
     map.frame(xs, ys);
@@ -177,7 +177,8 @@ function render({ model, el }) {
       const home = needed <= t;
       if (home) arrived.push([needed, name]);
       const each = id === "stochastic" ? state.batch : state.ground === "line" ? x.length : 1;
-      const state_ = lost ? `${steps}, diverged` : home ? `${needed}, arrived` : `${steps}`;
+      const mark = (sign, name) => html("span", { role: "img", "aria-label": name }, ` ${sign}`);
+      const end = lost ? [mark("✕", "diverged")] : home ? [mark("✓", "arrived")] : [];
       const swatch = html("span", { class: "ex-swatch", style: `--ex-color:${stroke}` });
       cells.push(
         html(
@@ -185,9 +186,9 @@ function render({ model, el }) {
           {},
           html("th", { scope: "row" }, swatch, name, html("small", {}, kept)),
           html("td", {}, show(rates[id])),
-          html("td", {}, state_),
+          html("td", {}, String(home ? needed : steps), ...end),
           html("td", {}, (steps * each).toLocaleString("en-US")),
-          html("td", {}, show(losses.at(-1))),
+          html("td", {}, lost ? "too large" : show(losses.at(-1))),
         ),
       );
       if (lost) gone.push(name);
