@@ -374,7 +374,7 @@ def test_its_state_is_in_the_address(show: Open, name: str):
 def test_it_survives_nonsense_in_the_address_and_follows_the_back_button(
     show: Open, name: str
 ):
-    keys, change = EXPLORABLES[name]
+    keys, change, *_ = EXPLORABLES[name]
     page, box = show(name, "?" + "&".join(f"{name}.{key}=NaN" for key in keys))
     assert re.search("“NaN” is no", said(box))
     for raw, words in (

@@ -520,10 +520,10 @@ export class Plot {
   // Where a pointer is, in the coordinates of the data.
   at(event) {
     const box = this.root.getBoundingClientRect();
-    return this.back(((event.clientX - box.left) * this.width) / box.width, event.clientY - box.top);
+    return this.dataAt(((event.clientX - box.left) * this.width) / box.width, event.clientY - box.top);
   }
 
-  back(h, v) {
+  dataAt(h, v) {
     const { left, right, top, bottom } = this.inner;
     const [sx, sy] = [(h - left) / (right - left), (bottom - v) / (bottom - top)];
     const { xs, ys } = this.limits;
@@ -671,7 +671,7 @@ export class Plot {
       const { left, right, top, bottom } = this.inner;
       const h = this.px(handle.x) + (steps.across * (right - left)) / part;
       const v = this.py(handle.y) - (steps.up * (bottom - top)) / part;
-      const [x, y] = this.back(h, v);
+      const [x, y] = this.dataAt(h, v);
       go(steps.across ? x : handle.x, steps.up ? y : handle.y);
       end();
     });
