@@ -2,8 +2,8 @@
 
 A cell that ends in `descent.page.explorable.explorable` leaves an SVG with data inside.
 Here the data move into a node of their own after the figure's picture, and the
-page gets one small script that loads the rest when a reader comes near: the modules
-of `descent.page.explorable`, bundled into one.
+page gets one small script that loads the rest when a reader comes near: those modules
+of `descent.page.explorable` that the page needs, bundled into one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from descent.page.explorable import take_apart
 from descent.page.explorable.bundle import bundle, explorable_modules, style
 
 FOLDER = "explorables"
+
+# In the metadata of a page: the names of the explorables on it.
+NAMES = "explorables"
 
 
 class explorable_data(nodes.General, nodes.Element):
@@ -42,12 +45,19 @@ def _part_data_from_still(app: Sphinx, doctree: nodes.document) -> None:
         image["uri"] = str(Path(uri).with_name(still.name))
         node = explorable_data(name=explorable.name, data=explorable.data)
         image.parent.insert(image.parent.index(image) + 1, node)
+        app.env.metadata[app.env.docname].setdefault(NAMES, []).append(explorable.name)
+
+
+def _bundle_of(page: str) -> str:
+    """Return the name of the script with all that a page's explorables need."""
+    return f"{page.replace('/', '-')}-bundle.js"
 
 
 def _visit_data(translator: Any, node: explorable_data) -> None:
-    """Write the box that `load.js` looks for."""
+    """Write the box that `load.js` looks for; at its own address it stands alone."""
     translator.body.append(
-        f'<div class="explorable" data-explorable="{node["name"]}">'
+        f'<div class="explorable" id="only-{node["name"]}" '
+        f'data-explorable="{node["name"]}">'
         f'<script type="application/json">{node["data"]}</script></div>'
     )
     raise nodes.SkipNode
@@ -59,19 +69,23 @@ def _add_files(
     """Let a page load the script and the style if it has something to touch."""
     if doctree is not None and next(doctree.findall(explorable_data), None) is not None:
         folder = f"_static/{FOLDER}"
-        script = _JavaScript(f"{folder}/load.js", priority=500, defer="defer")
+        wanted = {"data-bundle": _bundle_of(name)}
+        script = _JavaScript(f"{folder}/load.js", priority=500, defer="defer", **wanted)
         context["script_files"].append(script)
         sheet = _CascadingStyleSheet(f"{folder}/explorables.css", priority=500)
         context["css_files"].append(sheet)
 
 
-def _write_bundle(app: Sphinx, failure: Exception | None) -> None:
-    """Write the script that `load.js` asks for, and the style."""
+def _write_bundles(app: Sphinx, failure: Exception | None) -> None:
+    """Write the scripts that `load.js` asks for, and the style."""
     if failure is None and app.builder.format == "html":
         target = Path(app.outdir) / "_static" / FOLDER
         target.mkdir(parents=True, exist_ok=True)
-        script = f"window.descentExplorable = {bundle(explorable_modules())};\n"
-        (target / "bundle.js").write_text(script, "utf8")
+        for page, metadata in app.env.metadata.items():
+            if NAMES in metadata:
+                start = bundle(explorable_modules(), metadata[NAMES])
+                script = f"window.descentExplorable = {start};\n"
+                (target / _bundle_of(page)).write_text(script, "utf8")
         (target / "explorables.css").write_text(style(), "utf8")
 
 
@@ -80,5 +94,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(explorable_data, html=(_visit_data, None))
     app.connect("doctree-read", _part_data_from_still, priority=order.EXPLORABLE_DATA)
     app.connect("html-page-context", _add_files, priority=order.FILES_OF_SOME_PAGES)
-    app.connect("build-finished", _write_bundle, priority=order.EXPLORABLE_BUNDLE)
+    app.connect("build-finished", _write_bundles, priority=order.EXPLORABLE_BUNDLE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

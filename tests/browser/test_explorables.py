@@ -20,6 +20,7 @@ from playwright.sync_api import Browser
 
 from book import ROOT
 from descent import loss, surfaces
+from descent.clipping import AutoClip, ClipNorm
 from descent.landscape import axis, loss_grid
 from descent.line import draw_line
 from descent.seeds import set_seed
@@ -140,6 +141,8 @@ COSTS = {
 }
 SURFACES = ("bowl", "ravine", "saddle", "rosenbrock")
 LANDSCAPES = (*SURFACES, *COSTS)
+# Of the cliff, runs over hundreds of steps would take PyTorch minutes.
+WITH_CLIFF = (*LANDSCAPES, "cliff")
 
 
 @cache
@@ -154,15 +157,15 @@ def line_data() -> tuple[list[float], list[float]]:
 
 def oracle(name: str, theta: torch.Tensor, order: int = 1) -> torch.Tensor:
     """Return the loss of a landscape, float64; `order` -1 adds it up backward."""
-    if name in SURFACES:
+    if name in SURFACES or name == "cliff":
         return getattr(surfaces, name)(theta)
     x, y = (torch.tensor(c[::order], dtype=torch.float64) for c in line_data())
     return COSTS[name](theta[0] * x + theta[1], y)
 
 
 # In the page: the landscape of a name.
-LANDSCAPE = """const landscape = name => all.surface(name)
-    ?? all.line(argument.x, argument.y, name);"""
+LANDSCAPE = """const landscape = name => name === "cliff" ? all.cliff
+    : all.surface(name) ?? all.line(argument.x, argument.y, name);"""
 
 
 def with_line(**more: Any) -> dict[str, Any]:
@@ -181,9 +184,9 @@ def test_losses_and_gradients_are_autograds(call: Call, starts):
             return argument.names.map(name => argument.starts.map(theta =>
                 [landscape(name).value(theta), ...landscape(name).gradient(theta)]));
         }}""",
-        with_line(names=LANDSCAPES, starts=starts),
+        with_line(names=WITH_CLIFF, starts=starts),
     )
-    for name, rows in zip(LANDSCAPES, found, strict=True):
+    for name, rows in zip(WITH_CLIFF, found, strict=True):
         for start, row in zip(starts, rows, strict=True):
             theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
             value = oracle(name, theta)
@@ -558,3 +561,196 @@ def test_the_stochastic_racer_takes_the_steps_of_torch(call: Call):
         chosen.step()
         path.append(theta.tolist())
     assert_same_path(np.array(found["path"]), np.array(path))
+
+
+# --- Momentum's plane ----------------------------------------------------------------
+
+
+def one_step(rate: float, momentum: float, curvature: float) -> np.ndarray:
+    """Return what a step of `torch.optim.SGD` makes of a place and of a velocity."""
+    columns = []
+    for place, velocity in ((1.0, 0.0), (0.0, 1.0)):
+        theta = torch.tensor(place, dtype=torch.float64, requires_grad=True)
+        chosen = torch.optim.SGD([theta], lr=rate, momentum=momentum)
+        buffer = torch.tensor(velocity, dtype=torch.float64)
+        chosen.state[theta]["momentum_buffer"] = buffer
+        (curvature * theta**2 / 2).backward()
+        chosen.step()
+        columns.append([theta.item(), buffer.item()])
+    return np.array(columns).T
+
+
+settings_of_a_ball = st.tuples(
+    st.floats(0.001, 0.5), st.floats(0.01, 0.99), st.floats(0.01, 12)
+)
+
+
+@settings(max_examples=10)
+@given(cases=st.lists(settings_of_a_ball, min_size=12, max_size=12))
+def test_a_balls_motion_is_that_of_the_eigenvalues(call: Call, cases):
+    found = call("(cases, { motion }) => cases.map(c => motion(...c))", cases)
+    for case, motion in zip(cases, found, strict=True):
+        values = np.linalg.eigvals(one_step(*case))
+        size = np.abs(values).max()
+        # Two equal eigenvalues are found to half of the digits.
+        assert motion["left"] == pytest.approx(size, abs=1e-6)
+        if abs(size - 1) < 1e-6 or abs(values[0] - values[1]) < 1e-5:
+            continue
+        if motion["name"] == "diverging":
+            assert size > 1
+        else:
+            assert size < 1
+            rings = abs(values[0].imag) > 0
+            assert rings == (motion["name"] == "ringing")
+            if not rings:
+                largest = values[np.abs(values).argmax()].real
+                assert (largest > 0) == (motion["name"] == "monotone")
+
+
+def test_the_best_setting_and_the_contours_of_a_ravine_are_exact(call: Call):
+    ravines = [[10 / condition, 10.0] for condition in (1.5, 100, 3000)]
+    shares = [0.7, 0.9, 0.95, 0.99]
+    found = call(
+        """([ravines, shares], { bestSetting, contour, leaves }) => ravines.map(c => {
+            const { rate, momentum } = bestSetting(c);
+            let lowest = Infinity;
+            for (let r = 0.002; r < 0.45; r += 0.002)
+                for (let m = 0; m < 1; m += 0.005)
+                    lowest = Math.min(lowest, leaves(r, m, c));
+            const edges = shares.map(share => {
+                const line = contour(share, c);
+                const middles = line.slice(1).map((to, i) =>
+                    [(to[0] + line[i][0]) / 2, (to[1] + line[i][1]) / 2]);
+                return [...line, ...middles.filter(([, m]) => m > 0)]
+                    .map(([r, m]) => leaves(r, m, c));
+            });
+            return { best: leaves(rate, momentum, c), lowest, edges };
+        })""",
+        [ravines, shares],
+    )
+    for (low, high), ravine in zip(ravines, found, strict=True):
+        wanted = (np.sqrt(high / low) - 1) / (np.sqrt(high / low) + 1)
+        assert ravine["best"] == pytest.approx(wanted, abs=1e-6)
+        assert ravine["best"] <= ravine["lowest"]
+        for share, edge in zip(shares, ravine["edges"], strict=True):
+            assert bool(edge) == (share >= wanted)
+            assert edge == pytest.approx([share] * len(edge), abs=1e-6)
+
+
+@pytest.mark.parametrize("condition", [1.0, 100.0, 2500.0])
+def test_the_ball_on_a_ravine_takes_the_steps_of_torch(call: Call, condition: float):
+    s = {**DEFAULTS, "rate": 0.03, "momentum": 0.85}
+    found = call(
+        """([condition, s], { run, ravine }) =>
+            run("momentum", ravine(condition), [-9, 1], s, 100).path""",
+        [condition, s],
+    )
+    theta = torch.tensor([-9.0, 1.0], dtype=torch.float64, requires_grad=True)
+    chosen = optimizer("momentum", theta, s)
+    path = [theta.tolist()]
+    for _ in range(100):
+        chosen.zero_grad()
+        (10 / condition * theta[0] ** 2 / 2 + 5 * theta[1] ** 2).backward()
+        chosen.step()
+        path.append(theta.tolist())
+    assert_same_path(np.array(found), np.array(path))
+
+
+def test_adam_arrives_when_torch_does(call: Call):
+    pairs = [[0.9, 0.999], [0.0, 0.9], [0.95, 0.95], [0.5, 0.99]]
+    found = call(
+        """(pairs, { arrival, surface }) => pairs.map(([beta1, beta2]) =>
+            arrival(surface("ravine"), [-9, 1], { rate: 0.2, beta1, beta2 }))""",
+        pairs,
+    )
+    for (beta1, beta2), steps in zip(pairs, found, strict=True):
+        theta = torch.tensor([-9.0, 1.0], dtype=torch.float64, requires_grad=True)
+        chosen = torch.optim.Adam([theta], lr=0.2, betas=(beta1, beta2))
+        above = []
+        for _ in range(301):
+            chosen.zero_grad()
+            value = surfaces.ravine(theta)
+            above.append(value.item() > 0.01)
+            value.backward()
+            chosen.step()
+        last = max((t + 1 for t, high in enumerate(above) if high), default=0)
+        assert float(steps) == (last if last < 301 else math.inf)
+
+
+# --- At the wall ---------------------------------------------------------------------
+
+
+def walker(id_: str, start, s: dict[str, float], steps: int) -> dict[str, np.ndarray]:
+    """Return the walk of PyTorch's SGD with the book's clippers on the cliff."""
+    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    chosen = torch.optim.SGD([theta], lr=s["rate"])
+    clipper = {"clipped": ClipNorm(s["threshold"]), "autoclip": AutoClip(s["p"])}
+    path, norms, thresholds = [], [], []
+    for _ in range(steps):
+        chosen.zero_grad()
+        path.append(theta.tolist())
+        surfaces.cliff(theta).backward()
+        norms.append(theta.grad.norm().item())
+        report = clipper[id_]([theta]) if id_ in clipper else None
+        thresholds.append(report.threshold if report else math.inf)
+        chosen.step()
+    return {
+        name: np.array(v)
+        for name, v in zip(
+            ("path", "norm", "tau"), (path, norms, thresholds), strict=True
+        )
+    }
+
+
+@pytest.mark.parametrize("id_", ["plain", "clipped", "autoclip"])
+def test_a_walker_at_the_wall_takes_the_steps_of_the_books_clippers(call: Call, id_):
+    s = {"rate": 0.1, "threshold": 0.5, "p": 10}
+    compared = []
+    for start in ([5.0, -2.3], [4.6, -2.25]):
+        found = call(
+            """([id, start, s], { walk, cliff }) => {
+                const { path, met } = walk(id, cliff, start, s, 60);
+                return { path, norm: met.map(m => m.norm), tau: met.map(m => m.tau) };
+            }""",
+            [id_, start, s],
+        )
+        wanted = walker(id_, start, s, 60)
+        # Along the wall the last digits grow until they decide: up to there.
+        nudged = walker(id_, [start[0] + 1e-13, start[1]], s, 60)
+        steady = np.abs(nudged["norm"] - wanted["norm"]) < 1e-6 * (1 + wanted["norm"])
+        steps = int(np.argmin(steady)) if not steady.all() else 60
+        for name, values in wanted.items():
+            here = np.array(
+                [numbers(v) if name == "path" else float(v) for v in found[name]]
+            )[:steps]
+            np.testing.assert_allclose(here, values[:steps], rtol=1e-5, atol=1e-5)
+        compared.append(steps)
+        assert wanted["norm"].max() > 40 or id_ == "autoclip"
+    assert sum(compared) > 60, "too few steps to say anything"
+
+
+def test_a_norm_of_zero_is_as_for_autoclip(call: Call):
+    norms = [2.0, 0.0, 1.0, 3.0, 0.0]
+    found = call("(norms, { autoclip }) => autoclip(norms, 50)", norms)
+    clip = AutoClip(50)
+    weight = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    wanted = []
+    for norm in norms:
+        weight.grad = torch.tensor([norm], dtype=torch.float64)
+        wanted.append(clip([weight]).threshold)
+    assert numbers(found).tolist() == wanted
+    assert math.inf in wanted
+
+
+def test_numbers_are_not_rounded_to_what_they_are_not(call: Call):
+    found = call(
+        """(all_, { beside, plural }) => [
+            beside(0.99998, 1), beside(1, 1), beside(0.5, 1), beside(-0.9999, -1),
+            beside(99.97, 100), plural(1, "step"), plural(0, "step"),
+            plural(1200, "step")]""",
+        None,
+    )
+    assert found == [
+        *("0.99998", "1", "0.5", "−0.9999"),
+        *("99.97", "1 step", "0 steps", "1,200 steps"),
+    ]

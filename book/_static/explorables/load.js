@@ -1,13 +1,14 @@
 // Brings explorables to life when a reader comes near them. A classic script, as is
 // what it loads: modules would not load from the disk.
 (() => {
-  const folder = document.currentScript.src.replace(/[^/]*$/, "");
+  // Beside this script is one with all that this page's figures need.
+  const { src, dataset } = document.currentScript;
   let bundle;
 
   function load() {
     bundle ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = `${folder}bundle.js`;
+      script.src = src.replace(/[^/]*$/, dataset.bundle);
       script.onload = () => resolve(window.descentExplorable);
       script.onerror = () => reject(new Error("not loaded"));
       document.head.append(script);

@@ -83,6 +83,17 @@ def test_a_bundle_refuses_what_it_does_not_understand():
         bundle({"a": circle, "start": start})
     with pytest.raises(ValueError, match=r"a\.js: not understood: export let a"):
         bundle({"a": "export let a = 1;\n", "start": start})
+    renamed = start.replace("{ a }", "{ a as b }")
+    with pytest.raises(ValueError, match=r"start\.js: not understood: import { a as b"):
+        bundle({"a": "export const a = 1;\n", "start": renamed})
+
+
+def test_a_bundle_leaves_out_what_only_readers_of_the_source_need():
+    a = "// About it.\nexport function a() {\n  // Why.\n  return 'x // y';\n}\n"
+    text = bundle({"a": a, "start": "export const start = 1;\n"}, ["a"])
+    assert "return 'x // y';" in text
+    assert "About" not in text
+    assert "Why" not in text
 
 
 def test_bad_input_is_named():

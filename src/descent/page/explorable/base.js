@@ -36,6 +36,17 @@ export function show(value, digits = 3) {
   return text.replace(/-/g, "−");
 }
 
+// A number for a reader that is not rounded to a bound where another name begins: a
+// factor that is nearly 1 is not shown as 1.
+export function beside(value, ...bounds) {
+  let digits = 3;
+  while (digits < 15 && bounds.some((bound) => value !== bound && show(value, digits) === show(bound))) digits += 1;
+  return show(value, digits);
+}
+
+// So many of something.
+export const plural = (number, noun) => `${number.toLocaleString("en-US")} ${noun}${number === 1 ? "" : "s"}`;
+
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export const wantsLessMotion = () =>
@@ -117,19 +128,24 @@ export class State {
     this.listener();
   }
 
+  // An address with the state in it.
+  address(url) {
+    for (const key of Object.keys(this.specification)) {
+      const [name, value] = [`${this.name}.${key}`, this[key]];
+      if (value === this.initial(key)) url.searchParams.delete(name);
+      else if (typeof value === "boolean") url.searchParams.set(name, value ? "1" : "0");
+      // All digits: a run that rattles about a kink depends on the last of them.
+      else url.searchParams.set(name, value);
+    }
+    return url;
+  }
+
   // Browsers allow an address to change only so often.
   write() {
     if (!keeps.address) return;
     this.due ??= setTimeout(() => {
       this.due = undefined;
-      const url = new URL(location.href);
-      for (const key of Object.keys(this.specification)) {
-        const [name, value] = [`${this.name}.${key}`, this[key]];
-        if (value === this.initial(key)) url.searchParams.delete(name);
-        else if (typeof value === "boolean") url.searchParams.set(name, value ? "1" : "0");
-        // All digits: a run that rattles about a kink depends on the last of them.
-        else url.searchParams.set(name, value);
-      }
+      const url = this.address(new URL(location.href));
       try {
         if (url.href !== location.href) history.replaceState(history.state, "", url);
       } catch {
@@ -144,10 +160,11 @@ export class State {
 // Several copies of this module can be in one page: a notebook has one a cell.
 const unique = (word) => `${word}-${Math.random().toString(36).slice(2)}`;
 
-// The frame around one explorable: controls, plots, buttons, and what it says.
+// The frame around one explorable: controls, plots, buttons, and what it says, for
+// which there is room for so many letters: what stands below never jumps.
 export class Shell {
-  constructor(el, state, draw) {
-    this.state = state;
+  constructor(el, state, draw, letters) {
+    Object.assign(this, { box: el, state, letters });
     this.id = unique("explorable");
     this.controls = html("div", { class: "ex-controls" });
     this.plots = html("div", { class: "ex-plots" });
@@ -156,6 +173,7 @@ export class Shell {
     this.bound = [];
     this.draw = draw;
     el.append(this.plots, this.controls, this.buttons, this.output);
+    if (keeps.address) this.embed(el);
     state.listener = () => this.refresh();
     new ResizeObserver(() => {
       if (this.plots.clientWidth !== this.drawn) this.refresh();
@@ -171,7 +189,11 @@ export class Shell {
   }
 
   now() {
-    this.drawn = this.plots.clientWidth;
+    const resized = this.drawn !== this.plots.clientWidth;
+    if (resized) {
+      this.drawn = this.plots.clientWidth;
+      this.reserve();
+    }
     for (const update of this.bound) update();
     let said;
     try {
@@ -180,25 +202,69 @@ export class Shell {
       said = `Something went wrong here (${error.message}). Reset brings the figure back.`;
     }
     this.say([this.state.note, said].filter(Boolean).join(" "));
+    // Where the plots stay in sight, nothing is scrolled to below them.
+    if (resized) this.box.style.setProperty("--ex-above", `${this.plots.offsetHeight}px`);
+  }
+
+  // Letters of a text, in their usual mixture.
+  reserve() {
+    const mixture = "After so many steps the loss is 0.123, at m = 1.76 and b = 0.407. ";
+    this.output.style.minHeight = "";
+    this.output.textContent = mixture.repeat(this.letters / mixture.length + 1).slice(0, this.letters);
+    this.output.style.minHeight = `${Math.ceil(this.output.getBoundingClientRect().height)}px`;
+  }
+
+  // The address that shows the figure alone, on a slide for example.
+  embed(el) {
+    const id = `${this.id}-embed`;
+    const address = html("input", { id, readonly: "" });
+    const alone = html("a", {}, "Open it alone");
+    const copy = html("button", { type: "button" }, "Copy");
+    copy.addEventListener("click", () => {
+      const done = (copied) => {
+        address.select();
+        copy.textContent = copied ? "Copied" : "Selected: copy it";
+      };
+      const writing = navigator.clipboard?.writeText(address.value);
+      if (writing) writing.then(() => done(true), () => done(false));
+      else done(false);
+    });
+    const figure = el.closest("[id]:not(.explorable)")?.id;
+    const details = html(
+      "details",
+      { class: "ex-embed" },
+      html("summary", {}, "Embed"),
+      html("label", { for: id }, "This figure alone, as it is set now (for a slide, or as the src of an iframe):"),
+      html("span", {}, address, copy, alone),
+    );
+    const update = () => {
+      const bare = new URL(location.href.split(/[?#]/)[0]);
+      bare.hash = el.id;
+      address.value = alone.href = this.state.address(bare).href;
+      copy.textContent = "Copy";
+    };
+    details.addEventListener("toggle", update);
+    this.bound.push(() => details.open && update());
+    el.append(details, html("a", { class: "ex-back", href: `#${figure ?? ""}` }, "The figure in its chapter"));
   }
 
   say(text) {
     if (this.output.textContent !== text) this.output.textContent = text;
   }
 
-  // A native slider for a number of the state. `log` spreads it over decades; `get` and
-  // `put` are for a number that is not always the state's own.
+  // A native slider for a number of the state. `log` spreads it over decades, `scale`
+  // in any other way: two functions, to the slider's place and back. `get` and `put`
+  // are for a number that is not always the state's own.
   slider(key, label, options = {}) {
     const { log = false, step, format = show, into = this.controls } = options;
     const { get = () => this.state[key] } = options;
     const { put = (value) => this.state.set({ [key]: value }) } = options;
     const { low, high, whole } = this.state.specification[key];
-    const there = (value) => (log ? Math.log10(value) : value);
-    const back = (at) => {
-      const value = log ? Number((10 ** at).toPrecision(3)) : at;
-      return clamp(whole ? Math.round(value) : value, low, high);
-    };
+    const decades = [Math.log10, (at) => Number((10 ** at).toPrecision(3))];
+    const [there, from] = options.scale ?? (log ? decades : [Number, Number]);
+    const back = (at) => clamp(whole ? Math.round(from(at)) : from(at), low, high);
     const id = `${this.id}-${key}`;
+    let before;
     const input = html("input", {
       type: "range",
       id,
@@ -206,6 +272,9 @@ export class Shell {
       max: there(high),
       step: step ?? (log ? 0.01 : whole ? 1 : (high - low) / 200),
       oninput: () => put(back(Number(input.value))),
+      // A finger that scrolls the page had set the slider when it came down.
+      onpointerdown: () => (before = get()),
+      onpointercancel: () => put(before),
     });
     const value = html("output", { for: id, class: "ex-value", "aria-live": "off" });
     const row = html(
@@ -266,6 +335,19 @@ export class Shell {
     });
   }
 
+  // The buttons of what moves step by step: the state's `t`, up to `last`. `more` says
+  // whether there is another; where there is none, what is said tells so.
+  steps(last, more, stride = 1) {
+    const on = (by) => more() && this.state.set({ t: Math.min(last, this.state.t + by) });
+    this.button("Step", () => on(1));
+    const running = this.runButton("Run", () => (on(stride), more()), () => on(last));
+    this.button("Back to the start", () => {
+      running.stop();
+      this.state.set({ t: 0 });
+    });
+    return running;
+  }
+
   // A button that runs and pauses. `advance` makes one move and returns whether there
   // is another; `finish` makes all that are left at once, for less motion.
   runButton(text, advance, finish, pause = 40) {
@@ -295,7 +377,13 @@ export class Shell {
 
 // --- Plots -----------------------------------------------------------------------
 
-// Nice places for ticks.
+// Nice places for ticks; two at least, or an axis says nothing.
+function marks(low, high, count, log) {
+  let found = log ? logTicks(low, high) : [];
+  for (let more = count; found.length < 2 && more < 40; more += 1) found = ticks(low, high, more);
+  return found;
+}
+
 export function ticks(low, high, count = 5) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -334,6 +422,10 @@ function tickText(value, log) {
 
 const MARGIN = { left: 52, right: 10, top: 26, bottom: 42 };
 
+// Where plots stand above each other they leave room for the controls below them.
+const NARROW = matchMedia("(max-width: 640px)");
+const fitted = (height) => (NARROW.matches ? Math.min(height, Math.max(170, innerHeight * 0.25)) : height);
+
 // One pair of axes. `frame` sets the limits and clears the marks; marks are then drawn
 // in the coordinates of the data. Handles stay, so that they keep the focus.
 export class Plot {
@@ -364,11 +456,16 @@ export class Plot {
     parent.append(this.box);
   }
 
-  frame(xs, ys, { title = this.title, x = this.x, y = this.y, height = this.height } = {}) {
+  frame(xs, ys, { title = this.title, x = this.x, y = this.y, xMarks } = {}) {
     const width = Math.max(200, this.box.clientWidth || 320);
+    const height = fitted(this.height);
+    const heights = height - MARGIN.top - MARGIN.bottom;
+    const rows = marks(...ys, heights / 45, this.logY).map((value) => [value, tickText(value, this.logY)]);
+    // The name of the axis never lies on what stands at its ticks.
+    const widest = 6.3 * Math.max(...rows.map(([, text]) => text.length));
     Object.assign(this, { width, limits: { xs, ys } });
     this.inner = {
-      left: MARGIN.left,
+      left: Math.max(MARGIN.left, widest + 26),
       right: width - MARGIN.right,
       top: MARGIN.top,
       bottom: height - MARGIN.bottom,
@@ -382,15 +479,15 @@ export class Plot {
     this.surface = svg("rect", { ...box, class: "ex-ground" });
     const lines = [];
     const words = [];
-    for (const value of this.logX ? logTicks(...xs) : ticks(...xs, (right - left) / 75)) {
+    for (const value of xMarks ?? marks(...xs, (right - left) / 75, this.logX)) {
       const at = this.px(value);
       lines.push(svg("line", { x1: at, x2: at, y1: top, y2: bottom, class: "ex-grid" }));
       words.push(svg("text", { x: at, y: bottom + 17, class: "ex-tick" }, tickText(value, this.logX)));
     }
-    for (const value of this.logY ? logTicks(...ys) : ticks(...ys, (bottom - top) / 45)) {
+    for (const [value, text] of rows) {
       const at = this.py(value);
       lines.push(svg("line", { x1: left, x2: right, y1: at, y2: at, class: "ex-grid" }));
-      words.push(svg("text", { x: left - 6, y: at + 4, class: "ex-tick ex-end" }, tickText(value, this.logY)));
+      words.push(svg("text", { x: left - 6, y: at + 4, class: "ex-tick ex-end" }, text));
     }
     words.push(
       svg("text", { x: left, y: 16, class: "ex-title" }, title),
@@ -423,8 +520,10 @@ export class Plot {
   // Where a pointer is, in the coordinates of the data.
   at(event) {
     const box = this.root.getBoundingClientRect();
-    const h = ((event.clientX - box.left) * this.width) / box.width;
-    const v = event.clientY - box.top;
+    return this.dataAt(((event.clientX - box.left) * this.width) / box.width, event.clientY - box.top);
+  }
+
+  dataAt(h, v) {
     const { left, right, top, bottom } = this.inner;
     const [sx, sy] = [(h - left) / (right - left), (bottom - v) / (bottom - top)];
     const { xs, ys } = this.limits;
@@ -455,10 +554,12 @@ export class Plot {
     return this.mark("path", { d, fill: "none", "stroke-linecap": "round", "stroke-width": size, ...attributes });
   }
 
-  cross([x, y], attributes = {}) {
-    const [h, v] = [this.px(x), this.py(y)];
-    const d = `M${h - 6} ${v - 6}l12 12m0 -12l-12 12`;
-    return this.mark("path", { d, fill: "none", "stroke-width": 2, ...attributes });
+  crosses(points, reach, attributes = {}) {
+    const d = points
+      .map(([x, y]) => [this.px(x), this.py(y)])
+      .filter((at) => at.every(Number.isFinite))
+      .map(([h, v]) => `M${(h - reach).toFixed(1)} ${(v - reach).toFixed(1)}l${2 * reach} ${2 * reach}m0 ${-2 * reach}l${-2 * reach} ${2 * reach}`);
+    return this.mark("path", { d: d.join(""), fill: "none", ...attributes });
   }
 
   bar(x0, x1, y0, y1, attributes = {}) {
@@ -474,7 +575,10 @@ export class Plot {
   }
 
   arrow([x0, y0], [x1, y1], attributes = {}) {
-    const [a, b, c, d] = [this.px(x0), this.py(y0), this.px(x1), this.py(y1)];
+    return this.tip([this.px(x0), this.py(y0)], [this.px(x1), this.py(y1)], attributes);
+  }
+
+  tip([a, b], [c, d], attributes) {
     const length = Math.hypot(c - a, d - b);
     if (!(length > 0.5)) return undefined;
     const [h, v] = [(c - a) / length, (d - b) / length];
@@ -483,6 +587,16 @@ export class Plot {
       `M${c} ${d}L${c - head * (h * 0.87 + side * v * 0.5)} ${d - head * (v * 0.87 - side * h * 0.5)}`;
     const path = `M${a} ${b}L${c} ${d}${wing(1)}${wing(-1)}`;
     return this.mark("path", { d: path, fill: "none", class: "ex-line", ...attributes });
+  }
+
+  // An arrow of a length on the screen, whatever the scales of the axes.
+  pointer([x, y], [dx, dy], length, attributes = {}) {
+    const { xs, ys } = this.limits;
+    const { left, right, top, bottom } = this.inner;
+    const [h, v] = [(dx * (right - left)) / (xs[1] - xs[0]), (-dy * (bottom - top)) / (ys[1] - ys[0])];
+    const [a, b, size] = [this.px(x), this.py(y), Math.hypot(h, v)];
+    if (!(size > 0)) return undefined;
+    return this.tip([a, b], [a + (h / size) * length, b + (v / size) * length], attributes);
   }
 
   text(x, y, words, attributes = {}) {
@@ -543,17 +657,29 @@ export class Plot {
     drag(grip, (event) => go(...this.at(event)), end);
     grip.addEventListener("keydown", (event) => {
       const part = event.shiftKey ? 400 : 50;
-      const { xs, ys } = this.limits;
-      const across = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0;
-      const up = { ArrowDown: -1, ArrowUp: 1 }[event.key] ?? 0;
-      if (!across && !up) return;
+      const free = along === "y" ? "up" : "across";
+      // As a slider: Home and End go to the ends, the keys for pages ten steps.
+      const far = { Home: -1e9, End: 1e9, PageDown: -10, PageUp: 10 }[event.key];
+      const steps = {
+        across: { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0,
+        up: { ArrowDown: -1, ArrowUp: 1 }[event.key] ?? 0,
+        ...(far && { [free]: far }),
+      };
+      if (!steps.across && !steps.up) return;
       event.preventDefault();
-      go(handle.x + (across * (xs[1] - xs[0])) / part, handle.y + (up * (ys[1] - ys[0])) / part);
+      // By places on the axes, which may be logarithmic.
+      const { left, right, top, bottom } = this.inner;
+      const h = this.px(handle.x) + (steps.across * (right - left)) / part;
+      const v = this.py(handle.y) - (steps.up * (bottom - top)) / part;
+      const [x, y] = this.dataAt(h, v);
+      go(steps.across ? x : handle.x, steps.up ? y : handle.y);
       end();
     });
     handle.place = (x, y, text) => {
       Object.assign(handle, { x, y });
-      const [h, v] = [this.px(x), this.py(y)];
+      // One that lies outside is at the edge, where it can be taken hold of.
+      const { left, right, top, bottom } = this.inner;
+      const [h, v] = [clamp(this.px(x), left, right), clamp(this.py(y), top, bottom)];
       grip.setAttribute("transform", `translate(${h} ${v})`);
       const [value, limits] = along === "y" ? [y, this.limits.ys] : [x, this.limits.xs];
       fill(

@@ -1,6 +1,6 @@
 // Brute force: a landscape filled cell by cell, and what more parameters would cost.
 
-import { Plot, Shell, State, raised, shade, show } from "./base.js";
+import { Plot, Shell, State, plural, raised, shade, show } from "./base.js";
 import { line } from "./landscapes.js";
 
 const [LOW, HIGH] = [-2, 2];
@@ -49,7 +49,7 @@ function render({ model, el }) {
     m: { initial: m, low: LOW, high: HIGH, label: "slope m" },
     b: { initial: b, low: LOW, high: HIGH, label: "intercept b" },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 265);
   shell.plots.classList.add("ex-two");
   const map = new Plot(shell.plots, {
     x: "slope m",
@@ -81,7 +81,13 @@ function render({ model, el }) {
 
   const size = () => state.n * state.n;
   const done = () => Math.min(state.done, size());
-  shell.slider("n", "Values for each parameter");
+  // A finer grid has other cells: all of them are tried, if all of the old ones were.
+  shell.slider("n", "Values for each parameter", {
+    put: (n) => {
+      running.stop();
+      state.set({ n, done: done() === size() ? n * n : 0 });
+    },
+  });
   shell.slider("k", "Parameters of a network");
   shell.slider("m", "Slope m of the point", { step: 0.01 });
   shell.slider("b", "Intercept b of the point", { step: 0.01 });
@@ -143,7 +149,7 @@ function render({ model, el }) {
       : "Nothing has been tried yet.";
     return (
       `${tried.toLocaleString("en-US")} of ${n} × ${n} = ${size().toLocaleString("en-US")} evaluations. ${found} ` +
-      `Your point has a loss of ${show(mine)}. A network of ${k} parameter${k === 1 ? "" : "s"} would need ` +
+      `Your point has a loss of ${show(mine)}. A network of ${plural(k, "parameter")} would need ` +
       `${n}${raised(k)} = ${show(count)} evaluations: ${duration(count / PER_SECOND)}, at a million a second.`
     );
   }

@@ -2,7 +2,8 @@
 
 Browsers refuse to load modules from the disk, and a notebook's cell has no address to
 load them from. Both get one script instead. It understands what the explorables use
-of the language: named imports in one line, and exports in front of what they export.
+of the language: named imports in one line, exports in front of what they export, and
+no text over several lines.
 
 Belongs to no chapter: pages and notebooks stand on it.
 """
@@ -18,9 +19,11 @@ from descent.page import figures
 
 __all__ = ["bundle", "explorable_modules", "explorable_names", "style"]
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{ (\w+(?:, \w+)*) \} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
+# What only readers of the source need: indentation, comments in lines of their own.
+_FOR_READERS = re.compile(r"^ *(?://.*)?\n?", re.MULTILINE)
 
 # The colors by the names that the style sheet and the modules call them: --ex-ink.
 _COLORS = {
@@ -132,7 +135,7 @@ def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> s
         for _, other in _IMPORT.findall(text):
             add(other)
         exported = _EXPORT.findall(text)
-        text = _IMPORT.sub(r"const {\1} = modules['\2'];\n", text)
+        text = _IMPORT.sub(r"const { \1 } = modules['\2'];\n", text)
         text, defaults = _DEFAULT.subn("const main = ", _EXPORT.sub("", text))
         left = re.search(r"^(import|export)\b.*", text, re.MULTILINE)
         if left:
@@ -147,6 +150,8 @@ def bundle(sources: Mapping[str, str], wanted: Iterable[str] | None = None) -> s
     wanted = sorted(wanted)
     for name in [*wanted, _START]:
         add(name)
+    for name, text in done.items():
+        done[name] = _FOR_READERS.sub("", text)
     mains = ", ".join(f"'{name}': modules['{name}'].main" for name in wanted)
     return (
         '(() => {\n"use strict";\nconst modules = {};\n'

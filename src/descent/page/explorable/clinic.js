@@ -1,6 +1,6 @@
 // Health clinic: recorded runs to diagnose from their loss and gradient norm.
 
-import { Plot, Shell, State, html } from "./base.js";
+import { Plot, Shell, State, html, show } from "./base.js";
 
 // What each run has, how to see it, and what helps.
 export const CASES = {
@@ -41,9 +41,12 @@ function render({ model, el }) {
   const state = new State("clinic", {
     run: { initial: 1, low: 1, high: runs.length, whole: true, label: "patient" },
     guess: { initial: "none", choices: ["none", ...names], label: "diagnosis" },
+    // Who has been diagnosed, and who not at the first try: a bit for each patient.
+    cured: { initial: 0, low: 0, high: 2 ** runs.length - 1, whole: true, label: "list of the diagnosed" },
+    missed: { initial: 0, low: 0, high: 2 ** runs.length - 1, whole: true, label: "list of the missed" },
     log: { initial: true },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 410);
   shell.plots.classList.add("ex-two");
   const losses = new Plot(shell.plots, {
     x: "step",
@@ -64,7 +67,13 @@ function render({ model, el }) {
   shell.check("log", "Logarithmic axes");
   const group = html("div", { class: "ex-buttons", role: "group", "aria-label": "Diagnosis" });
   shell.buttons.before(group);
-  const buttons = names.map((name) => shell.button(name, () => state.set({ guess: name }), { into: group }));
+  const buttons = names.map((name) => shell.button(name, () => diagnose(name), { into: group }));
+  function diagnose(guess) {
+    const { run, cured, missed } = state;
+    const bit = 1 << (run - 1);
+    if (guess === runs[run - 1].diagnosis) state.set({ guess, cured: cured | bit });
+    else state.set({ guess, missed: cured & bit ? missed : missed | bit });
+  }
   const turn = (by) => state.set({ run: ((state.run - 1 + by + runs.length) % runs.length) + 1, guess: "none" });
   shell.button("Previous patient", () => turn(-1));
   shell.button("Next patient", () => turn(1));
@@ -87,7 +96,7 @@ function render({ model, el }) {
     const [t, v, g] = [training, validation, norm].map((column) => column.map(number));
     const at = (column) =>
       [0, 50, 100, 150, 199]
-        .map((step) => (Number.isFinite(column[step]) ? String(Number(column[step].toPrecision(2))) : "no number"))
+        .map((step) => (Number.isFinite(column[step]) ? show(column[step], 2) : "no number"))
         .join(", ");
     return `At steps 0, 50, 100, 150 and 199: training loss ${at(t)}; validation loss ${at(v)}; gradient norm ${at(g)}.`;
   }
@@ -107,12 +116,20 @@ function render({ model, el }) {
 
     const { guess } = state;
     const spikes = reading(run);
-    if (guess === "none") return `Patient ${state.run}: what does it have? ${spikes}`;
+    const bits = (set) => runs.filter((_, i) => set & (1 << i)).length;
+    const [cured, first] = [bits(state.cured), bits(state.cured & ~state.missed)];
+    const score =
+      cured === 0
+        ? ""
+        : cured < runs.length
+          ? ` So far ${cured} of ${runs.length} diagnosed, ${first} at the first try.`
+          : ` That was the last: all ${runs.length} are diagnosed, ${first} at the first try. Reset begins anew.`;
+    if (guess === "none") return `Patient ${state.run}: what does it have? ${spikes}${score}`;
     const right = run.diagnosis;
     if (guess !== right) {
-      return `Not “${guess}”: that would look like this: ${CASES[guess].sign}. Look again. ${spikes}`;
+      return `Not “${guess}”: that would look like this: ${CASES[guess].sign}. Look again. ${spikes}${score}`;
     }
-    return `Right, ${right}: ${CASES[right].sign}. What helps: ${CASES[right].remedy}`;
+    return `Right, ${right}: ${CASES[right].sign}. What helps: ${CASES[right].remedy}${score}`;
   }
 }
 

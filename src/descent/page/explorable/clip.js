@@ -22,7 +22,7 @@ function render({ model, el }) {
     nan: { initial: false },
     guard: { initial: true },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 470);
   shell.plots.classList.add("ex-two");
   const plots = [0, 1].map(
     () => new Plot(shell.plots, { x: "step", y: "gradient norm", logY: true, height: 280 }),
@@ -35,7 +35,7 @@ function render({ model, el }) {
   shell.slider("threshold", "Fixed threshold", { log: true });
   shell.slider("p", "AutoClip's percentile p", { step: 1 });
   shell.slider("window", "AutoClip's window", {
-    format: (value) => (value >= steps ? "all norms so far" : `${show(value)} latest`),
+    format: (value) => (value >= steps ? "all so far" : `${show(value)} latest`),
   });
   shell.slider("step", "Look at step", { format: String });
   shell.slider("spike", "Spike at this step", {
@@ -79,7 +79,10 @@ function render({ model, el }) {
       const cut = norms.map((norm, t) => norm > thresholds[t]);
       const before = norms.map((norm, t) => [t, norm]);
       plot.dots(before.filter((_, t) => cut[t]), 2.6, { stroke: "var(--ex-muted)", opacity: 0.55 });
-      plot.dots(before.filter((_, t) => !cut[t]), 4, { stroke: "var(--ex-blue)" });
+      // Where the threshold is no number the step is lost.
+      const lost = thresholds.map((tau) => Number.isNaN(tau));
+      plot.dots(before.filter((_, t) => !cut[t] && !lost[t]), 4, { stroke: "var(--ex-blue)" });
+      plot.crosses(before.filter((_, t) => lost[t]), 2.5, { stroke: "var(--ex-muted)", "stroke-width": 1, opacity: 0.7 });
       plot.line(thresholds.map((tau, t) => [t, tau]), { stroke: "var(--ex-orange)" });
       plot.line([[step, limits[0]], [step, limits[1]]], {
         stroke: "var(--ex-ink)",
@@ -112,9 +115,10 @@ function render({ model, el }) {
     const words = (what) =>
       ({ "as it is": "leaves it as it is", "left out": "leaves the step out", "not a number": "makes the step not a number" })[what] ??
       `shortens it to ${what.slice(2)} of its length`;
+    const guards = nan ? " The fixed threshold is the book's ClipNorm here: PyTorch's clip_grad_norm_ by itself lets a NaN through." : "";
     return (
-      `The gradient of step ${step} ${norm}. The fixed threshold ${words(a)}, AutoClip ${words(b)}. ` +
-      `Over the run the fixed threshold clips ${show(shares[0])} % of the steps, AutoClip ${show(shares[1])} %.` +
+      `The gradient of step ${step} ${norm}. The fixed threshold ${words(a)}, AutoClip ${words(b)}.${guards} ` +
+      `Of the steps that are taken the fixed threshold clips ${show(shares[0])} %, AutoClip ${show(shares[1])} %.` +
       (poisoned
         ? " The NaN has got into AutoClip's history: no percentile of it is a number any more, and every later step is lost" +
           (span === Infinity ? "." : " until the NaN has left the window.")

@@ -1,6 +1,6 @@
 // Descend: gradient descent by hand on the landscapes of the book's own line.
 
-import { Plot, Shell, State, shades, show } from "./base.js";
+import { Plot, Shell, State, plural, shades, show } from "./base.js";
 import { line } from "./landscapes.js";
 import { run } from "./rules.js";
 
@@ -17,9 +17,10 @@ function render({ model, el }) {
     rate: { initial: 0.01, low: 1e-4, high: 1, label: "rate" },
     m: { initial: m, low: MS[0], high: MS[1], label: "slope m" },
     b: { initial: b, low: BS[0], high: BS[1], label: "intercept b" },
+    view: { initial: "loss", choices: ["loss", "line"], label: "picture" },
     t: { initial: 0, low: 0, high: STEPS, whole: true, label: "number of steps" },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 260);
   shell.plots.classList.add("ex-two");
   const map = new Plot(shell.plots, {
     x: "slope m",
@@ -28,13 +29,9 @@ function render({ model, el }) {
     label: "The loss over slope and intercept as colors, dark is low, with the path of the run.",
     height: 330,
   });
-  const curve = new Plot(shell.plots, {
-    x: "step",
-    title: "The loss after each step",
-    y: "mean loss",
-    label: "The loss after each step, on a logarithmic axis.",
+  const beside = new Plot(shell.plots, {
+    label: "The loss after each step on a logarithmic axis, or the line over the data.",
     height: 330,
-    logY: true,
   });
   const place = (at, to) => state.set({ m: at, b: to, t: 0 });
   const start = map.handle({ label: "Start of the descent: slope and intercept", move: place });
@@ -44,22 +41,32 @@ function render({ model, el }) {
   shell.slider("rate", "Learning rate α", { log: true });
   shell.slider("m", "Start: slope m", { step: 0.01 });
   shell.slider("b", "Start: intercept b", { step: 0.01 });
+  shell.choice("view", "Picture beside the map", [["loss", "the loss by step"], ["line", "line and data"]]);
   let last = { path: [] };
   const more = () => state.t < STEPS && !last.diverged;
-  shell.button("Step", () => more() && state.set({ t: state.t + 1 }));
-  const running = shell.runButton(
-    "Run",
-    () => {
-      if (more()) state.set({ t: state.t + 1 });
-      return more();
-    },
-    () => state.set({ t: STEPS }),
-  );
-  shell.button("Back to the start", () => {
-    running.stop();
-    state.set({ t: 0 });
-  });
+  const running = shell.steps(STEPS, more);
   shell.resetButton(running.stop);
+
+  function lossByStep(losses, t) {
+    const seen = losses.filter((loss) => Number.isFinite(loss));
+    const [low, high] = state.loss === "absolute" ? [0.05, 30] : [0.005, 400];
+    beside.logY = true;
+    beside.frame([-0.5, Math.max(20, t)], [low, Math.max(high, 2 * Math.max(...seen))], {
+      title: "The loss after each step",
+      x: "step",
+      y: "mean loss",
+    });
+    beside.line(losses.map((loss, k) => [k, loss]), { stroke: "var(--ex-blue)" });
+    beside.dots(losses.map((loss, k) => [k, loss]), 5, { stroke: "var(--ex-blue)" });
+  }
+
+  function lineOverData([slope, shift]) {
+    beside.logY = false;
+    beside.frame([-11, 11], [-22, 22], { title: "The line over the data", x: "input x", y: "y" });
+    beside.dots(x.map((where, i) => [where, y[i]]), 5, { stroke: "var(--ex-blue)" });
+    const ends = [-11, 11].map((where) => [where, slope * where + shift]);
+    beside.line(ends, { stroke: "var(--ex-orange)", "stroke-width": 3 });
+  }
 
   function draw() {
     const { rate, t } = state;
@@ -85,16 +92,13 @@ function render({ model, el }) {
     map.dots([here], 10, { stroke: "#fefefe" });
     start.place(state.m, state.b, `slope ${show(state.m)}, intercept ${show(state.b)}`);
 
-    const seen = losses.filter((loss) => Number.isFinite(loss));
-    const [low, high] = state.loss === "absolute" ? [0.05, 30] : [0.005, 400];
-    curve.frame([-0.5, Math.max(20, t)], [low, Math.max(high, 2 * Math.max(...seen))]);
-    curve.line(losses.map((loss, k) => [k, loss]), { stroke: "var(--ex-blue)" });
-    curve.dots(losses.map((loss, k) => [k, loss]), 5, { stroke: "var(--ex-blue)" });
+    if (state.view === "loss") lossByStep(losses, t);
+    else lineOverData(here);
 
     const steps = path.length - 1;
     if (diverged) {
       return (
-        `Stopped after ${steps} steps: the numbers have left all bounds. At rate ${show(rate)} ` +
+        `Stopped after ${plural(steps, "step")}: the numbers have left all bounds. At rate ${show(rate)} ` +
         "every step overshoots by more than it gains. Go back to the start, and take a lower rate."
       );
     }
@@ -104,10 +108,11 @@ function render({ model, el }) {
       : " Take a step: it goes against the gradient, the way the arrow points.";
     const outside = here[0] < MS[0] || here[0] > MS[1] || here[1] < BS[0] || here[1] > BS[1];
     return (
-      `After ${steps} steps: m = ${show(here[0])}, b = ${show(here[1])}, loss ${show(losses[steps], 4)}.${change} ` +
+      `After ${plural(steps, "step")}: m = ${show(here[0])}, b = ${show(here[1])}, loss ${show(losses[steps], 4)}.${change} ` +
       `The gradient is (${show(g[0])}, ${show(g[1])}), its norm ${show(norm)}; ` +
       `a step is α times that, ${show(rate * norm)}.` +
-      (outside ? " The place lies outside the map." : "")
+      (outside ? " The place lies outside the map." : "") +
+      (more() ? "" : ` These were all ${STEPS} steps: go back to the start for another run.`)
     );
   }
 }

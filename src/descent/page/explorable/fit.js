@@ -21,7 +21,7 @@ function render({ model, el }) {
     b: { initial: 4, low: -10, high: 10, label: "intercept b" },
     outlier: { initial: recorded[last], low: -20, high: 20, label: "height of the outlier" },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 225);
   shell.plots.classList.add("ex-two");
   const data = new Plot(shell.plots, {
     x: "input x",

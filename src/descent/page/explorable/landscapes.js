@@ -1,6 +1,9 @@
 // Losses of two parameters, with their gradients as autograd computes them.
 // A landscape has `value(theta)` and `gradient(theta)`.
 
+// Of the ravine's steep sides.
+export const CURVATURE = 10;
+
 const SURFACES = {
   bowl: {
     value: ([u, v]) => (u ** 2 + v ** 2) / 2,
@@ -20,6 +23,38 @@ const SURFACES = {
       -2 * (1 - u) - 400 * u * (v - u ** 2),
       200 * (v - u ** 2),
     ],
+  },
+};
+
+// The ravine of another condition number: as steep across, and more or less level along.
+export function ravine(condition) {
+  const along = CURVATURE / condition;
+  return {
+    value: ([u, v]) => (along * u ** 2 + CURVATURE * v ** 2) / 2,
+    gradient: ([u, v]) => [along * u, CURVATURE * v],
+  };
+}
+
+// The state that the recurrent unit should end in, and after how many updates.
+const [TARGET, UPDATES] = [0.7, 50];
+
+// The last state of the unit, and its slopes along weight and bias.
+function unit([w, b]) {
+  let [state, dw, db] = [0.5, 0, 0];
+  for (let k = 0; k < UPDATES; k += 1) {
+    const next = 1 / (1 + Math.exp(-(w * state + b)));
+    const slope = next * (1 - next);
+    [state, dw, db] = [next, slope * (state + w * dw), slope * (1 + w * db)];
+  }
+  return [state, dw, db];
+}
+
+// The loss of a unit with a memory of 50 time steps: a plain with a cliff.
+export const cliff = {
+  value: (theta) => (unit(theta)[0] - TARGET) ** 2,
+  gradient: (theta) => {
+    const [state, dw, db] = unit(theta);
+    return [2 * (state - TARGET) * dw, 2 * (state - TARGET) * db];
   },
 };
 

@@ -1,6 +1,6 @@
 // Learning rate: the regimes of descent on a squared error, named from its curvature.
 
-import { Plot, Shell, State, html, show } from "./base.js";
+import { Plot, Shell, State, beside, html, plural, show } from "./base.js";
 import { curvatures, line } from "./landscapes.js";
 import { run } from "./rules.js";
 
@@ -31,7 +31,7 @@ function render({ model, el }) {
     rate: { initial: 0.01, low: 1e-5, high: 1, label: "rate" },
     steps: { initial: 30, low: 1, high: STEPS, whole: true, label: "number of steps" },
   });
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 260);
   shell.plots.classList.add("ex-two");
   const cut = new Plot(shell.plots, {
     x: "slope m",
@@ -100,10 +100,10 @@ function render({ model, el }) {
       html("caption", { class: "visually-hidden" }, "What the rate does in each direction"),
       html("tr", {}, html("td"), ...["curvature c", "1 − α c", "regime"].map((text) => html("th", { scope: "col" }, text))),
       ...[["along m", large, along[0]], ["along b", small, along[1]]].map(([name, c, { factor, name: found }]) =>
-        html("tr", {}, html("th", { scope: "row" }, name), html("td", {}, show(c, 4)), html("td", {}, show(factor)), html("td", {}, found)),
+        html("tr", {}, html("th", { scope: "row" }, name), html("td", {}, show(c, 4)), html("td", {}, beside(factor, 1, 0, -1)), html("td", {}, found)),
       ),
     );
-    const percent = show((100 * rate) / limit);
+    const percent = beside((100 * rate) / limit, 100);
     const whole = along[0].name;
     const why = {
       creeping: "Every step keeps nearly all of the distance: it will take many.",
@@ -111,9 +111,9 @@ function render({ model, el }) {
       oscillating: "Every step along m crosses the minimum, and lands closer to it than before.",
       diverging: "Every step along m crosses the minimum, and lands farther from it than before.",
     }[whole];
-    let end = `After ${path.length - 1} steps the loss is ${show(losses.at(-1))}.`;
+    let end = `After ${plural(path.length - 1, "step")} the loss is ${show(losses.at(-1))}.`;
     if (far >= 0) {
-      end = `It was stopped after ${far} of ${steps} steps, at a loss of ${show(losses[far])}: it has diverged.`;
+      end = `It was stopped after ${far} of ${plural(steps, "step")}, at a loss of ${show(losses[far])}: it has diverged.`;
     } else if (exploding) end += " It diverges: more steps only make it worse.";
     return (
       `Rate ${show(rate)} is ${percent} % of the limit 2/c = ${show(limit, 4)}: ${whole} along m, ` +

@@ -1,6 +1,6 @@
 // Noise: the gradients of minibatches, by their norms and their directions.
 
-import { Plot, Shell, State, show } from "./base.js";
+import { Plot, Shell, State, beside, show } from "./base.js";
 import { line } from "./landscapes.js";
 import { random, sample } from "./chance.js";
 
@@ -8,6 +8,9 @@ const BINS = 36;
 
 // Of 12 degrees each, so that 0 is in the middle of one and 90 between two.
 const [TURNS, TURN] = [31, 186];
+
+// A share of the way that is next to none.
+const NEAREST = 1e-3;
 
 // Gradients of minibatches at a place: for each its norm, and its angle to the
 // gradient of all points, in degrees from -180 to 180.
@@ -44,7 +47,7 @@ function render({ model, el }) {
     count: { initial: 500, low: 50, high: 2000, whole: true, label: "number of minibatches" },
     seed: { initial: 1, low: 1, high: 99, whole: true, label: "seed" },
   });
-  const shell = new Shell(el, state, look);
+  const shell = new Shell(el, state, look, 240);
   shell.plots.classList.add("ex-two");
   const norms = new Plot(shell.plots, {
     x: "gradient norm",
@@ -53,15 +56,21 @@ function render({ model, el }) {
     label: "A histogram of the norms of minibatch gradients.",
   });
   const angles = new Plot(shell.plots, {
-    x: "angle to the gradient of all points, in degrees",
+    x: "angle to the full gradient, degrees",
     y: "minibatches",
     title: "Which way",
     label: "A histogram of the angles between minibatch gradients and the gradient of all points.",
   });
   shell.slider("size", "Batch size");
-  shell.slider("way", "Way from the untrained to the true line", {
-    step: 1,
-    format: (value) => `${show(value)} %`,
+  // By the share of the way that is left, in decades: nearly all that changes does so
+  // close to the true line.
+  shell.slider("way", "Way to the true line", {
+    scale: [
+      (way) => -Math.log10(1 - way / 100 + NEAREST),
+      (at) => Number((100 * (1 + NEAREST - 10 ** -at)).toPrecision(4)),
+    ],
+    step: 0.01,
+    format: (value) => `${show(value, value > 99 ? 4 : 3)} %`,
   });
   shell.choice("loss", "Loss", [["absolute", "absolute (L1)"], ["squared", "squared error"]]);
   shell.slider("count", "Minibatches", { step: 50 });
@@ -90,7 +99,7 @@ function render({ model, el }) {
     const turned = drawn.map((d) => d.angle);
     const b = counts(turned, -TURN, TURN, TURNS);
     const high = Math.max(...b) * 1.1;
-    angles.frame([-TURN, TURN], [0, high]);
+    angles.frame([-TURN, TURN], [0, high], { xMarks: [-180, -90, 0, 90, 180] });
     b.forEach((number, k) => {
       const left = -TURN + 12 * k;
       const wrong = Math.abs(left + 6) > 90;
@@ -109,10 +118,14 @@ function render({ model, el }) {
       drawn.reduce((sum, d) => sum + (d.g[0] - mean[0]) ** 2 + (d.g[1] - mean[1]) ** 2, 0) / count,
     );
     const uphill = (100 * turned.filter((angle) => Math.abs(angle) > 90).length) / count;
+    // Beside the digits in which sums over all points differ by their order.
+    const scatter =
+      spread < 1e-9 * norm
+        ? "all minibatches are the same, and there is nothing to scatter."
+        : `the minibatches scatter around it by ${show(spread)}, ${show(spread / norm)} times as much.`;
     return (
       `${show(count)} minibatches of ${size} of ${n} points. The gradient of all points has a norm of ${show(norm)} ` +
-      `(dashed); the minibatches scatter around it by ${show(spread)}, ${show(spread / norm)} times as much. ` +
-      `For ${show(uphill)} % of them a step against their gradient would go uphill.`
+      `(dashed); ${scatter} For ${beside(uphill, 100)} % of them a step against their gradient would go uphill.`
     );
   }
 }

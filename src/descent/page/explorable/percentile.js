@@ -23,18 +23,28 @@ function place(sorted, value) {
   return low;
 }
 
-// AutoClip's thresholds for a history of norms, one a step: the percentile of the
-// norms so far, or of the `window` latest. Norms that are no numbers never enter
-// the history; the threshold of such a step is NaN.
-export function autoclip(norms, p, window = Infinity) {
+// Gradients so short are taken for vanished: the smallest normal number.
+const VANISHED = 2.2250738585072014e-308;
+
+// AutoClip's memory: a function of a step's norm that returns the step's threshold, the
+// percentile of the norms so far, or of the `window` latest. A norm that is no number
+// never enters the history, and its threshold is NaN; nor does one of 0, which needs no
+// clipping.
+export function thresholds(p, window = Infinity) {
   const [sorted, recent] = [[], []];
-  return norms.map((norm) => {
+  return (norm) => {
     if (!Number.isFinite(norm)) return NaN;
+    if (norm < VANISHED) return Infinity;
     sorted.splice(place(sorted, norm), 0, norm);
     recent.push(norm);
     if (recent.length > window) sorted.splice(place(sorted, recent.shift()), 1);
     return percentile(sorted, p);
-  });
+  };
+}
+
+// The thresholds for a whole run's norms, one a step.
+export function autoclip(norms, p, window = Infinity) {
+  return norms.map(thresholds(p, window));
 }
 
 // The same without a guard: one bad norm, and every later threshold is NaN, until
@@ -58,7 +68,7 @@ export function clipped(norm, threshold) {
 export function share(norms, thresholds) {
   let [taken, cut] = [0, 0];
   norms.forEach((norm, step) => {
-    if (!Number.isFinite(norm)) return;
+    if (!Number.isFinite(norm) || Number.isNaN(thresholds[step])) return;
     taken += 1;
     if (norm > thresholds[step]) cut += 1;
   });

@@ -3,18 +3,19 @@
 import { Plot, Shell, State, html, shades, show } from "./base.js";
 import { minibatches, random } from "./chance.js";
 import { line, surface } from "./landscapes.js";
-import { run, stepsNeeded } from "./rules.js";
+import { DEFAULTS, run, stepsNeeded } from "./rules.js";
 
 const STEPS = 300;
 const CELLS = 64;
 
+// The four of the chapter look as in its other figures.
 export const RACERS = [
-  ["full", "full-batch", "descent", "var(--ex-ink)", "none"],
-  ["stochastic", "stochastic", "descent", "var(--ex-orange)", "2 3"],
-  ["momentum", "momentum", "momentum", "var(--ex-green)", "none"],
-  ["nesterov", "Nesterov", "nesterov", "var(--ex-blue)", "7 4"],
-  ["rmsprop", "RMSProp", "rmsprop", "var(--ex-gold)", "9 3 2 3"],
-  ["adam", "Adam", "adam", "var(--ex-purple)", "4 2"],
+  ["full", "full-batch", "descent", "var(--ex-blue)", "none", ""],
+  ["stochastic", "stochastic", "descent", "var(--ex-orange)", "2 3", ""],
+  ["momentum", "momentum", "momentum", "var(--ex-green)", "7 4", `μ = ${DEFAULTS.momentum}`],
+  ["nesterov", "Nesterov", "nesterov", "var(--ex-ink)", "none", `μ = ${DEFAULTS.momentum}`],
+  ["rmsprop", "RMSProp", "rmsprop", "var(--ex-gold)", "4 2", `β = ${DEFAULTS.alpha}`],
+  ["adam", "Adam", "adam", "var(--ex-purple)", "9 3 2 3", `β = ${DEFAULTS.beta1}, ${DEFAULTS.beta2}`],
 ];
 
 const GROUNDS = {
@@ -22,7 +23,7 @@ const GROUNDS = {
   ravine: { name: "ravine", xs: [-10, 4], ys: [-1.5, 1.5], start: [-9, 1], target: 0.01 },
   saddle: { name: "saddle", xs: [-3, 3], ys: [-2, 2], start: [-2.5, 0.05], target: 0.01 },
   rosenbrock: { name: "Rosenbrock's banana", xs: [-2, 2], ys: [-1, 3], start: [-1.2, 1], target: 0.1 },
-  line: { name: "the book's line, L1 loss", xs: [-2, 4], ys: [-3, 3], target: 0.1 },
+  line: { name: "the line, L1 loss", xs: [-2, 4], ys: [-3, 3], target: 0.1 },
 };
 
 // The rates that are tried: twenty to a decade, as in the chapter.
@@ -53,7 +54,7 @@ function render({ model, el }) {
     specification[id] = { initial: 0.01, low: 1e-4, high: 10, label: `rate of ${id}` };
   }
   const state = new State("race", specification);
-  const shell = new Shell(el, state, draw);
+  const shell = new Shell(el, state, draw, 330);
   shell.plots.classList.add("ex-two");
   const map = new Plot(shell.plots, {
     x: "first parameter",
@@ -105,8 +106,9 @@ function render({ model, el }) {
         const { losses } = race(id, landscape, start, rate, state.seed, state.batch, x.length);
         const steps = losses.length <= STEPS ? Infinity : stepsNeeded(losses, target);
         const loss = losses.length <= STEPS ? Infinity : losses.at(-1);
-        // Where no rate arrives, the one that comes lowest.
-        if (steps < found.steps || (steps === found.steps && loss < found.loss)) {
+        // The first of those that arrive soonest; where none arrives, the one that comes
+        // lowest.
+        if (steps < found.steps || (steps === Infinity && found.steps === Infinity && loss < found.loss)) {
           found = { steps, loss, rate };
         }
       }
@@ -132,20 +134,9 @@ function render({ model, el }) {
   const batch = shell.slider("batch", "Batch size (stochastic)");
   const table = html("table", { class: "ex-table" });
   shell.plots.after(table);
-  shell.button("Step", () => more() && state.set({ t: state.t + 1 }));
-  const running = shell.runButton(
-    "Run",
-    () => {
-      if (more()) state.set({ t: Math.min(STEPS, state.t + 2) });
-      return more();
-    },
-    () => state.set({ t: STEPS }),
-  );
-  shell.button("Back to the start", () => {
-    running.stop();
-    state.set({ t: 0 });
-  });
-  shell.button("Another seed", () => state.set({ seed: (state.seed % 99) + 1 }));
+  const running = shell.steps(STEPS, more, 2);
+  const ridge = shell.button("Onto the ridge", () => place(startOf()[0], 0));
+  const seed = shell.button("Another seed", () => state.set({ seed: (state.seed % 99) + 1 }));
   shell.resetButton(running.stop);
 
   function draw() {
@@ -154,25 +145,28 @@ function render({ model, el }) {
     const landscape = landscapeOf(state.ground);
     const start = startOf();
     const rates = ratesNow();
-    rows.forEach(({ row }, k) => (row.style.display = isRunning(RACERS[k][0]) ? "" : "none"));
-    batch.row.style.display = state.ground === "line" ? "" : "none";
+    rows.forEach(({ input }, k) => (input.disabled = !isRunning(RACERS[k][0])));
+    batch.input.disabled = seed.hidden = state.ground !== "line";
+    ridge.hidden = state.ground !== "saddle";
 
     map.frame(xs, ys);
     map.heat(state.ground, () => shades(landscape, xs, ys, CELLS, CELLS, 1e-4), CELLS, CELLS, xs, ys, {
       opacity: 0.45,
     });
     const limits = [target / 20, Math.max(2 * landscape.value(start), 10 * target)];
-    curve.frame([0, Math.max(30, t)], limits);
-    curve.line([[0, target], [STEPS, target]], { stroke: "var(--ex-muted)", "stroke-width": 1 });
-
     const cells = [];
-    const said = [];
-    const [arrived, racing] = [[], RACERS.filter(([id]) => isRunning(id))];
-    for (const [id, name, , stroke, dash] of racing) {
-      const whole = race(id, landscape, start, rates[id], state.seed, state.batch, x.length);
+    const gone = [];
+    const arrived = [];
+    const racing = RACERS.filter(([id]) => isRunning(id)).map((racer) => {
+      const whole = race(racer[0], landscape, start, rates[racer[0]], state.seed, state.batch, x.length);
       const needed = whole.diverged ? Infinity : stepsNeeded(whole.losses, target);
       // Whoever has arrived for good stops; so does whoever has left all bounds.
-      const steps = Math.min(t, needed, whole.losses.length - 1);
+      return { racer, whole, needed, steps: Math.min(t, needed, whole.losses.length - 1) };
+    });
+    curve.frame([0, Math.max(30, ...racing.map(({ steps }) => steps))], limits);
+    curve.line([[0, target], [STEPS, target]], { stroke: "var(--ex-muted)", "stroke-width": 1 });
+    for (const { racer, whole, needed, steps } of racing) {
+      const [id, name, , stroke, dash, kept] = racer;
       const points = whole.path.slice(0, steps + 1);
       const losses = whole.losses.slice(0, steps + 1);
       const look = { stroke, "stroke-dasharray": dash };
@@ -183,20 +177,21 @@ function render({ model, el }) {
       const home = needed <= t;
       if (home) arrived.push([needed, name]);
       const each = id === "stochastic" ? state.batch : state.ground === "line" ? x.length : 1;
-      const state_ = lost ? `${steps}, diverged` : home ? `${needed}, arrived` : `${steps}`;
+      const mark = (sign, name) => html("span", { role: "img", "aria-label": name }, ` ${sign}`);
+      const end = lost ? [mark("✕", "diverged")] : home ? [mark("✓", "arrived")] : [];
       const swatch = html("span", { class: "ex-swatch", style: `--ex-color:${stroke}` });
       cells.push(
         html(
           "tr",
           {},
-          html("th", { scope: "row" }, swatch, name),
+          html("th", { scope: "row" }, swatch, name, html("small", {}, kept)),
           html("td", {}, show(rates[id])),
-          html("td", {}, state_),
+          html("td", {}, String(home ? needed : steps), ...end),
           html("td", {}, (steps * each).toLocaleString("en-US")),
-          html("td", {}, show(losses.at(-1))),
+          html("td", {}, lost ? "too large" : show(losses.at(-1))),
         ),
       );
-      if (lost) said.push(`${name} has diverged.`);
+      if (lost) gone.push(name);
     }
     handle.place(...start, `${show(start[0])}, ${show(start[1])}`);
     const counted = state.ground === "line" ? "points looked at" : "gradients";
@@ -209,9 +204,11 @@ function render({ model, el }) {
     const order = arrived.map(([steps, name]) => `${name} (${steps})`).join(", ");
     const how = state.rates === "best" ? "each at the best of 101 rates" : "at the rates you have set";
     const end = order ? `Arrived, after so many steps: ${order}.` : `Nobody has arrived yet: the goal is a loss of at most ${target} that stays so until step ${STEPS}.`;
-    const rest = t === STEPS && arrived.length < racing.length ? " The others have not made it." : "";
+    const out = gone.length ? ` Diverged: ${gone.join(", ")}.` : "";
+    const all = arrived.length + gone.length === racing.length ? "" : " The others have not made it.";
+    const rest = more() ? "" : `${all} The race is over: go back to the start for another.`;
     return (
-      `${groundName[0].toUpperCase()}${groundName.slice(1)}, step ${t} of ${STEPS}, ${how}. ${end}${rest} ${said.join(" ")}` +
+      `${groundName[0].toUpperCase()}${groundName.slice(1)}, step ${t} of ${STEPS}, ${how}. ${end}${out}${rest}` +
       (state.ground === "line" ? "" : " (Stochastic descent needs data to draw from: choose the line.)")
     );
   }
