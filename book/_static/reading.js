@@ -11,6 +11,26 @@
   for (const box of document.querySelectorAll("main pre, main .math-block"))
     observer.observe(box);
 
+  // A picture opens as large as it was drawn, or as the window: the wide form, always.
+  const enlarge = (picture) => {
+    const shown = [...picture.querySelectorAll("img")].find((img) => img.checkVisibility());
+    const dialog = document.createElement("dialog");
+    dialog.className = "enlarged";
+    dialog.setAttribute("aria-label", "The picture, enlarged");
+    dialog.innerHTML = '<button type="button">Close</button><div tabindex="0"></div>';
+    const large = new Image();
+    [large.src, large.alt] = [shown.getAttribute("src"), shown.alt];
+    large.className = "dark-light";
+    large.style.setProperty("--shape", shown.getAttribute("width") / shown.getAttribute("height"));
+    dialog.lastChild.append(large);
+    dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  };
+  for (const button of document.querySelectorAll(".enlarge"))
+    button.addEventListener("click", () => enlarge(button.parentElement));
+
   // Excerpts on the search page are of the text, not of what stands around it.
   document.addEventListener("DOMContentLoaded", () => {
     if (typeof Search === "undefined") return;
