@@ -248,7 +248,7 @@ DEFAULT_SPEED = 1
 # What `_static/player.js` brings to life. It stands in the page from the start, so
 # that nothing moves when the script arrives.
 CONTROLS = """\
-<div class="film-controls pst-js-only" role="group" aria-label="Animation">
+<div class="film-controls pst-js-only" role="group" aria-label="{name}">
 <button type="button" class="film-play" aria-label="Play" disabled></button>
 <button type="button" class="film-back" aria-label="One frame back" disabled></button>
 <button type="button" class="film-forward" aria-label="One frame forward" disabled>\
@@ -262,6 +262,15 @@ value="{still}" disabled>
 <output class="film-status visually-hidden" aria-live="polite"></output>
 </div>
 """
+
+
+def _first_sentence(node: nodes.Element) -> str:
+    """Return how the caption of a picture begins."""
+    figure = node.parent
+    while figure is not None and not isinstance(figure, nodes.figure):
+        figure = figure.parent
+    caption = next(figure.findall(nodes.caption)).astext() if figure else ""
+    return re.split(r"(?<=\w)[.:;](?=\s)", " ".join(caption.split()))[0].rstrip(".")
 
 
 def _visit_animation(translator: Any, node: animation) -> None:
@@ -299,6 +308,7 @@ def _visit_animation(translator: Any, node: animation) -> None:
         + translator.emptytag(node, "img", "", **gif, **{"class": "dark-light"})
         + "</picture></noscript>\n</div>\n"
         + CONTROLS.format(
+            name=translator.attval(f"Animation: {_first_sentence(node)}"),
             frames=node["frames"],
             still=node["still"] + 1,
             speeds="".join(

@@ -101,7 +101,8 @@ class PageFigure(Figure):
         with self.narrow():
             # Before it is drawn: an SVG has other pixels, which its words remember.
             wrong += [f"narrow: {what}" for what in faults(self)]
-            self.savefig(file, format="svg", metadata={"Date": None})
+            # Maps are pixels, of which a phone has many to the inch.
+            self.savefig(file, format="svg", dpi=200, metadata={"Date": None})
         return bundle(file.getvalue(), *wrong)
 
     @contextmanager
