@@ -26,6 +26,9 @@ __all__ = ["faults", "smallest_letters"]
 # and a box is no wider than its letters.
 _AIR = 0.14
 
+# How many times as long as its axis a name may be.
+_NAME = 1.1
+
 # Pixels that words may reach over the edge.
 _EDGE = 2.0
 
@@ -55,6 +58,10 @@ def faults(figure: Figure, *, at_edge: bool = True) -> list[str]:
                 labels = list(_labels(axis))
                 if len(labels) == 1:
                     wrong.append(f"{_name(axis)} has one tick, {_said(labels[0])}")
+                name, side = axis.label, "width" if axis is ax.xaxis else "height"
+                longest = _NAME * getattr(ax.get_window_extent(), side)
+                if getattr(name.get_window_extent(renderer), side) > longest:
+                    wrong.append(f"{_name(axis)} is shorter than its name")
                 shown += labels
     shown += [text for text in _texts(figure) if text not in of_ticks]
     boxes = [text.get_window_extent(renderer) for text in shown]
