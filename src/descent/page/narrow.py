@@ -101,8 +101,11 @@ class PageFigure(Figure):
         with self.narrow():
             # Before it is drawn: an SVG has other pixels, which its words remember.
             wrong += [f"narrow: {what}" for what in faults(self)]
-            # Maps are pixels, of which a phone has many to the inch.
+            # Laid out it is. Maps are pixels, of which a phone has many to the inch.
+            engine = self.get_layout_engine()
+            self.set_layout_engine("none")
             self.savefig(file, format="svg", dpi=200, metadata={"Date": None})
+            self.set_layout_engine(engine)
         return bundle(file.getvalue(), *wrong)
 
     @contextmanager
