@@ -184,6 +184,12 @@
       this.screen.addEventListener("click", () => this.toggle());
       this.back.addEventListener("click", () => this.step(-1));
       this.forward.addEventListener("click", () => this.step(1));
+      // Before the browser moves it: it goes on from where the film is, and a film that
+      // is already there stops.
+      this.scrubber.addEventListener("pointerdown", () => this.pause());
+      this.scrubber.addEventListener("keydown", ({ key }) => {
+        if (/^(Arrow|Page|Home|End)/.test(key)) this.pause();
+      });
       this.scrubber.addEventListener("input", () => {
         const to = Number(this.scrubber.value) - 1; // pausing sets it to where the film is
         this.pause();

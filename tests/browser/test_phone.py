@@ -76,6 +76,8 @@ def phone(browser: Browser) -> Iterator[Page]:
 def test_every_letter_of_every_picture_is_large_enough(phone: Page, address: str):
     seen, small = 0, []
     for name in pages():
+        if "<picture" not in (SITE / f"{name}.html").read_text("utf8"):
+            continue
         phone.goto(f"{address}{name}.html")
         for picture in phone.evaluate(PICTURES):
             assert picture["fits"], f"{name} has a picture without a narrow form"

@@ -26,6 +26,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -33,6 +34,7 @@ from PIL import Image
 
 from descent import checks
 from descent.page import narrow
+from descent.page.figures import DARK
 from descent.page.legibility import faults, smallest_letters
 
 __all__ = ["STILL", "Animation", "animate", "recolor", "still_number", "still_of"]
@@ -508,7 +510,7 @@ class _Palette:
             )
             chosen = np.array(cut.getpalette(), dtype=np.uint8).reshape(-1, 3)
             colors = np.concatenate([colors, chosen])
-        self.colors = colors
+        self.colors = _exact(colors)
         self._table = self._nearest()
 
     def index(self, pixels: np.ndarray) -> np.ndarray:
@@ -544,6 +546,15 @@ def _farthest_from(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
         distance = ((candidates - candidates[chosen[-1]]) ** 2).sum(axis=1)
         np.minimum(nearest, distance, out=nearest)
     return colors[chosen]
+
+
+def _exact(colors: np.ndarray) -> np.ndarray:
+    """Return colors, those of the book as they are: a bin holds some 64 others."""
+    book = np.array([to_rgb(name) for pair in DARK.items() for name in pair]) * 255
+    off = np.abs(colors[:, None] - np.rint(book)[None]).max(axis=2)  # (colors, book)
+    near = off.argmin(axis=1)
+    within = off.min(axis=1) < 1 << (8 - _BITS)
+    return np.where(within[:, None], np.rint(book)[near], colors).astype(np.uint8)
 
 
 def _bins(pixels: np.ndarray) -> np.ndarray:
