@@ -119,7 +119,8 @@ def _pictures(
             if "jupyter_execute" in image["uri"]
             and image["uri"].endswith((".svg", ".gif"))
         ]
-        yield from zip(images, outputs, strict=True)
+        if images:  # a cell may show none of its outputs
+            yield from zip(images, outputs, strict=True)
 
 
 def _write_beside(path: Path, picture: str) -> Path:
