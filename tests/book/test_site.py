@@ -20,6 +20,7 @@ sys.path.append(str(ROOT / "book" / "_ext"))
 
 from descent.exercises import verdict
 from descent.exercises.checking import labels
+from descent.page.narrow import NARROW
 from repairs import IN_TEMPLATES
 from site_check import gaps
 
@@ -131,6 +132,13 @@ def test_every_animation_has_stills_and_fits_its_budget(site, pages):
             grounds.append(ground)
         assert grounds[0] > 240
         assert grounds[1] < 24
+
+
+def test_notebooks_leave_out_the_pictures_for_phones(site):
+    notebooks = list((site / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == len(WITH_CELLS)
+    for path in notebooks:
+        assert NARROW not in path.read_text("utf8"), path.name
 
 
 # --- Anatomy ---------------------------------------------------------------------
