@@ -27,6 +27,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from sphinx.errors import SphinxError
 
+from descent.page import narrow
+
 # A page with more than this from one cell is not to be read. Characters of text, and of
 # anything else as it stands in a notebook (base64): the largest animation is 0.8
 # million, the largest set of sounds 1.1 million.
@@ -439,6 +441,7 @@ def kernel_environment(settings: str, home: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(path),
         "DESCENT_RECORDER": settings,
         "IPYTHONDIR": str(home),
+        narrow.ASKED: "yes",
         # A bar would be among the outputs of an executed page.
         "TQDM_DISABLE": "1",
     }

@@ -25,6 +25,7 @@ from sphinx.config import Config
 import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
 from descent.page.audio import TAKES
+from descent.page.narrow import NARROW
 from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
 from notebook_text import Place, folded_head, markdown, numbered
@@ -176,6 +177,9 @@ class Assembly:
         source = self._code.pop(here)
         cell = new_code_cell(source.source, execution_count=source.execution_count)
         cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
+        for output in cell.outputs:
+            # For the page; in a notebook it would be megabytes that nobody sees.
+            output.get("data", {}).pop(NARROW, None)
         cell.outputs = merged(cell.outputs)
         for output in cell.outputs:
             # For the page's player.

@@ -31,7 +31,8 @@ EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the im
                                     a figure to touch, whose file then is a still
 READING_TIME         `reading_time` says below a chapter's title how long it takes
 PICTURES             `pictures`     turns images of cells into nodes ``paired_figure``
-                                    and ``animation``, with images inside
+                                    and ``animation``, with images inside; warns of
+                                    words in them that cannot be read
 (500)                Sphinx         collects the images of all nodes to copy them
 ===================  =============  ================================================
 

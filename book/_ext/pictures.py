@@ -11,12 +11,19 @@ plays the GIF, which would be white in the dark. (A filter in the style sheet co
 mend that: the best matrix of colors is wrong by up to 35 of 255, and would color the
 maps, too.) A reader loads only one of the two.
 
+Beside a picture an output carries its narrow form for phones
+(`descent.page.narrow`), and what cannot be read in either: that stops the build. The
+browser chooses the form by the width of the window, and loads no other.
+
 Every picture gets its size, so that the page does not jump while it loads.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +36,18 @@ from sphinx.util import logging
 import order
 from descent.page.animation import recolor, still_number, still_of
 from descent.page.figures import DARK, GROUND, on_dark
+from descent.page.narrow import NARROW
+from execution import executed_notebook
+from picture_check import place_of
 
 logger = logging.getLogger(__name__)
+
+
+# Where the narrow form of a picture is shown, and plots to touch are stacked, too.
+ON_PHONES = "screen and (max-width: 640px)"
+
+# Kinds of output that become pictures of a page.
+_PICTURES = ("image/svg+xml", "image/gif")
 
 
 class paired_figure(nodes.General, nodes.Element):
@@ -65,53 +82,93 @@ def _size_of_svg(svg: str) -> tuple[int, int]:
 
 
 def _pair_pictures(app: Sphinx, doctree: nodes.document) -> None:
-    """Give every picture that a cell made its partner and its size."""
-    for image in list(doctree.findall(nodes.image)):
-        uri: str = image["uri"]
-        if "jupyter_execute" not in uri:
-            continue
+    """Give every picture that a cell made its partner, its size, its narrow form."""
+    for image, output in list(_pictures(app, doctree)):
         # Below the source folder or, with a doctree elsewhere, beside it.
-        path = Path(app.env.relfn2path(uri, app.env.docname)[1])
-        if path.suffix == ".svg":
-            image.replace_self(_paired(image, path))
-        elif path.suffix == ".gif":
-            image.replace_self(_animation(image, path))
+        path = Path(app.env.relfn2path(image["uri"], app.env.docname)[1])
+        beside = output.get(NARROW)
+        forms = {"": path}
+        if beside is not None:
+            for what in beside["faults"]:
+                logger.warning("%s: in the picture, %s", place_of(app, image), what)
+            forms["narrow-"] = _write_beside(path, beside["picture"])
+        pair = _paired(image, forms) if path.suffix == ".svg" else _film(image, forms)
+        image.replace_self(pair)
 
 
-def _paired(image: nodes.image, path: Path) -> nodes.Element:
-    """Return the light and the dark picture in place of one SVG."""
-    svg = path.read_text("utf8")
-    pair = paired_figure()
-    for name, colors in (
-        ("light", {GROUND: "none"}),
-        ("dark", {**DARK, GROUND: "none"}),
+def _pictures(
+    app: Sphinx, doctree: nodes.document
+) -> Iterator[tuple[nodes.image, dict[str, Any]]]:
+    """Yield the pictures of a page's cells, each with the output that it comes from."""
+    executed = executed_notebook(app, app.env.docname)
+    if executed is None:
+        return
+    for cell in doctree.findall(
+        lambda node: (
+            isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code"
+        )
     ):
-        file = path.with_name(f"{path.stem}-{name}.svg")
-        file.write_text(exchange_colors(svg, colors), "utf8")
-        pair += _sized(image, file, _size_of_svg(svg), f"on-{name}")
+        outputs = [
+            output["data"]
+            for output in executed.cells[cell["cell_index"]].outputs
+            if any(kind in output.get("data", {}) for kind in _PICTURES)
+        ]
+        images = [
+            image
+            for image in cell.findall(nodes.image)
+            if "jupyter_execute" in image["uri"]
+            and image["uri"].endswith((".svg", ".gif"))
+        ]
+        if images:  # a cell may show none of its outputs
+            yield from zip(images, outputs, strict=True)
+
+
+def _write_beside(path: Path, picture: str) -> Path:
+    """Write the narrow form of a picture beside it; return its path."""
+    data = picture.encode() if path.suffix == ".svg" else base64.b64decode(picture)
+    name = f"{hashlib.sha256(data).hexdigest()}{path.suffix}"
+    narrow = path.with_name(name)
+    narrow.write_bytes(data)
+    return narrow
+
+
+def _paired(image: nodes.image, forms: dict[str, Path]) -> nodes.Element:
+    """Return the light and the dark picture in place of one SVG."""
+    pair = paired_figure()
+    for form, path in forms.items():
+        svg = path.read_text("utf8")
+        for name, colors in (
+            ("light", {GROUND: "none"}),
+            ("dark", {**DARK, GROUND: "none"}),
+        ):
+            file = path.with_name(f"{path.stem}-{name}.svg")
+            file.write_text(exchange_colors(svg, colors), "utf8")
+            pair += _sized(image, file, _size_of_svg(svg), f"{form}on-{name}")
     return pair
 
 
-def _animation(image: nodes.image, path: Path) -> nodes.Element:
+def _film(image: nodes.image, forms: dict[str, Path]) -> nodes.Element:
     """Return two GIFs and their stills, for light pages and dark, in place of a GIF."""
-    data = path.read_bytes()
-    dark = path.with_name(f"{path.stem}-dark.gif")
-    # Its name is its content's: the one that is there was made from the same.
-    if not dark.exists():
-        dark.write_bytes(recolor(data, on_dark))
-    with Image.open(path) as opened:
-        pair = animation(
-            frames=getattr(opened, "n_frames", 1), still=still_number(data)
-        )
-    for file, name in ((path, "light"), (dark, "dark")):
-        still = still_of(file.read_bytes())
-        shown = (still.width * 2 // 3, still.height * 2 // 3)
-        picture = file.with_suffix(".png")
-        # A GIF has no more colors than this, so none is lost.
-        small = still.quantize(256, dither=Image.Dither.NONE)
-        small.save(picture, optimize=True)
-        pair += _sized(image, file, shown, f"moving-{name}")
-        pair += _sized(image, picture, shown, f"on-{name}")
+    pair = animation()
+    for form, path in forms.items():
+        data = path.read_bytes()
+        dark = path.with_name(f"{path.stem}-dark.gif")
+        # Its name is its content's: the one that is there was made from the same.
+        if not dark.exists():
+            dark.write_bytes(recolor(data, on_dark))
+        if not form:
+            with Image.open(path) as opened:
+                pair["frames"] = getattr(opened, "n_frames", 1)
+            pair["still"] = still_number(data)
+        for file, name in ((path, "light"), (dark, "dark")):
+            still = still_of(file.read_bytes())
+            shown = (still.width * 2 // 3, still.height * 2 // 3)
+            picture = file.with_suffix(".png")
+            # A GIF has no more colors than this, so none is lost.
+            small = still.quantize(256, dither=Image.Dither.NONE)
+            small.save(picture, optimize=True)
+            pair += _sized(image, file, shown, f"{form}moving-{name}")
+            pair += _sized(image, picture, shown, f"{form}on-{name}")
     return pair
 
 
@@ -138,23 +195,50 @@ def _attributes(translator: Any, image: nodes.image) -> dict[str, str]:
     }
 
 
-def _write_pair(translator: Any, images: list[nodes.image]) -> None:
-    """Write both pictures; the style sheet shows one of them.
+def _named(node: nodes.Element) -> dict[str, nodes.image]:
+    """Return the images of a picture by their class."""
+    return {image["classes"][0]: image for image in node.findall(nodes.image)}
+
+
+def _write_pair(translator: Any, images: dict[str, nodes.image]) -> None:
+    """Write the pictures for light pages and dark; the style sheet shows one of them.
 
     The theme's own classes for that hide the caption of a dark figure with it;
     its class ``dark-light`` only keeps its filter away.
     """
-    for image in images:
+    for name in ("on-light", "on-dark"):
         attributes = {
-            **_attributes(translator, image),
-            "class": f"dark-light {image['classes'][0]}",
+            **_attributes(translator, images[name]),
+            "class": f"dark-light {name}",
         }
-        translator.body.append(translator.emptytag(image, "img", "\n", **attributes))
+        shown = translator.emptytag(images[name], "img", "", **attributes)
+        source = _source(translator, images.get(f"narrow-{name}"), ON_PHONES)
+        translator.body.append(f"<picture>{source}{shown}</picture>\n")
+
+
+def _source(translator: Any, image: nodes.image | None, media: str) -> str:
+    """Return the markup by which the browser prefers an image, if there is one."""
+    if image is None:
+        return ""
+    attributes = _attributes(translator, image)
+    return (
+        f'<source media="{media}" srcset="{attributes["src"]}" '
+        f'width="{attributes["width"]}" height="{attributes["height"]}">'
+    )
+
+
+# What `_static/reading.js` brings to life: it lies over the whole picture.
+ENLARGE = (
+    '<button type="button" class="enlarge pst-js-only" aria-haspopup="dialog" '
+    'aria-label="Enlarge the picture"></button>\n'
+)
 
 
 def _visit_pair(translator: Any, node: paired_figure) -> None:
     """Write a figure for light pages and for dark."""
-    _write_pair(translator, list(node.findall(nodes.image)))
+    translator.body.append('<div class="picture">\n')
+    _write_pair(translator, _named(node))
+    translator.body.append(f"{ENLARGE}</div>\n")
     raise nodes.SkipNode
 
 
@@ -165,7 +249,7 @@ DEFAULT_SPEED = 1
 # What `_static/player.js` brings to life. It stands in the page from the start, so
 # that nothing moves when the script arrives.
 CONTROLS = """\
-<div class="film-controls pst-js-only" role="group" aria-label="Animation">
+<div class="film-controls pst-js-only" role="group" aria-label="{name}">
 <button type="button" class="film-play" aria-label="Play" disabled></button>
 <button type="button" class="film-back" aria-label="One frame back" disabled></button>
 <button type="button" class="film-forward" aria-label="One frame forward" disabled>\
@@ -181,34 +265,51 @@ value="{still}" disabled>
 """
 
 
+def _first_sentence(node: nodes.Element) -> str:
+    """Return how the caption of a picture begins."""
+    figure = node.parent
+    while figure is not None and not isinstance(figure, nodes.figure):
+        figure = figure.parent
+    caption = next(figure.findall(nodes.caption)).astext() if figure else ""
+    return re.split(r"(?<=\w)[.:;](?=\s)", " ".join(caption.split()))[0].rstrip(".")
+
+
 def _visit_animation(translator: Any, node: animation) -> None:
     """Write the stills, the controls, and what readers without scripts get.
 
     Those get the GIF; readers who want less motion, and paper, get the still.
     """
-    light, still, dark, still_dark = node.findall(nodes.image)
-    gif, png = _attributes(translator, light), _attributes(translator, still)
-    dark_gif = _attributes(translator, dark)
+    images = _named(node)
+    films = {
+        name.replace("moving-", ""): _attributes(translator, image)["src"]
+        for name, image in images.items()
+        if "moving-" in name
+    }
     translator.body.append(
         translator.starttag(
             node,
             "div",
             "\n",
             CLASS="film",
-            **{
-                "data-light": gif["src"],
-                "data-dark": dark_gif["src"],
-            },
+            **{f"data-{name}": source for name, source in films.items()},
         )
     )
     translator.body.append('<div class="film-screen">\n')
-    _write_pair(translator, [still, still_dark])
+    _write_pair(translator, images)
+    calm = "(prefers-reduced-motion: reduce)"
+    sources = (
+        ("narrow-on-light", f"{ON_PHONES} and {calm}"),
+        ("on-light", f"{calm}, print"),
+        ("narrow-moving-light", ON_PHONES),
+    )
+    gif = _attributes(translator, images["moving-light"])
     translator.body.append(
-        f'<noscript><picture class="animation"><source srcset="{png["src"]}" '
-        'media="(prefers-reduced-motion: reduce), print">'
-        + translator.emptytag(light, "img", "", **gif, **{"class": "dark-light"})
+        '<noscript><picture class="animation">'
+        + "".join(_source(translator, images.get(name), m) for name, m in sources)
+        + translator.emptytag(node, "img", "", **gif, **{"class": "dark-light"})
         + "</picture></noscript>\n</div>\n"
         + CONTROLS.format(
+            name=translator.attval(f"Animation: {_first_sentence(node)}"),
             frames=node["frames"],
             still=node["still"] + 1,
             speeds="".join(

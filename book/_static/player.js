@@ -14,6 +14,9 @@
   const SNAPSHOT_EVERY = 16;
   const root = document.documentElement;
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  // The stills in the page say from which width on a picture has its narrow form.
+  const source = document.querySelector(".film source");
+  const small = matchMedia(source ? source.media : "not all");
 
   /** A GIF, decoded frame by frame as needed. Frames only add to those before. */
   class Film {
@@ -181,18 +184,30 @@
       this.screen.addEventListener("click", () => this.toggle());
       this.back.addEventListener("click", () => this.step(-1));
       this.forward.addEventListener("click", () => this.step(1));
+      // Before the browser moves it: it goes on from where the film is, and a film that
+      // is already there stops.
+      this.scrubber.addEventListener("pointerdown", () => this.pause());
+      this.scrubber.addEventListener("keydown", ({ key }) => {
+        if (/^(Arrow|Page|Home|End)/.test(key)) this.pause();
+      });
       this.scrubber.addEventListener("input", () => {
+        const to = Number(this.scrubber.value) - 1; // pausing sets it to where the film is
         this.pause();
-        this.go(Number(this.scrubber.value) - 1);
+        this.go(to);
       });
       for (const control of box.querySelectorAll(".film-controls [disabled]"))
         control.disabled = false;
       this.tell();
     }
 
-    /** Fetch the GIF for the page's theme, unless it is there. */
+    /** Return the name of the GIF that fits the page. */
+    fitting(theme = root.dataset.theme === "dark" ? "Dark" : "Light") {
+      return small.matches ? `narrow${theme}` : theme.toLowerCase();
+    }
+
+    /** Fetch the GIF that fits the page, unless it is there. */
     async load() {
-      const source = root.dataset.theme === "dark" ? "dark" : "light";
+      const source = this.fitting();
       if (this.source === source) return this.loading;
       this.source = source;
       this.box.dataset.state = "loading";
@@ -203,7 +218,7 @@
           const answer = await fetch(this.box.dataset[source]);
           if (!answer.ok) throw new Error(`${answer.status}`);
           const film = new Film(await answer.arrayBuffer());
-          if (this.source !== source) return this.loading; // the theme has changed
+          if (this.source !== source) return this.loading; // another fits by now
           this.film = film;
         } catch {
           // From a folder without a server: the browser shows the GIF, as it can.
@@ -220,12 +235,12 @@
       if (!this.film) return;
       if (!this.canvas) {
         this.canvas = document.createElement("canvas");
-        this.canvas.width = this.film.width;
-        this.canvas.height = this.film.height;
         // The still below says in words what is to be seen.
         this.canvas.setAttribute("aria-hidden", "true");
         this.screen.append(this.canvas);
       }
+      if (this.canvas.width !== this.film.width)
+        [this.canvas.width, this.canvas.height] = [this.film.width, this.film.height];
       this.canvas.getContext("2d").putImageData(this.film.show(this.at), 0, 0);
     }
 
@@ -307,9 +322,11 @@
     /** Where frames cannot be decoded: the GIF while playing, else the still. */
     swap() {
       for (const still of this.screen.querySelectorAll("img")) {
-        still.dataset.still ??= still.getAttribute("src");
-        const theme = still.classList.contains("on-dark") ? "dark" : "light";
-        still.src = this.playing ? this.box.dataset[theme] : still.dataset.still;
+        const source = still.previousElementSibling;
+        still.dataset.still ??= (small.matches && source?.srcset) || still.getAttribute("src");
+        source?.remove(); // it would have its way
+        const theme = still.classList.contains("on-dark") ? "Dark" : "Light";
+        still.src = this.playing ? this.box.dataset[this.fitting(theme)] : still.dataset.still;
       }
     }
 
@@ -320,7 +337,7 @@
       if (this.inView && this.mayStart) this.start();
     }
 
-    async followTheme() {
+    async follow() {
       if (!this.source || this.plain) return;
       await this.load();
       if (this.canvas) this.draw();
@@ -367,7 +384,9 @@
   calm.addEventListener("change", () => {
     if (calm.matches) for (const player of players.values()) player.pause(true);
   });
-  new MutationObserver(() => {
-    for (const player of players.values()) player.followTheme();
-  }).observe(root, { attributeFilter: ["data-theme"] });
+  const follow = () => {
+    for (const player of players.values()) player.follow();
+  };
+  new MutationObserver(follow).observe(root, { attributeFilter: ["data-theme"] });
+  small.addEventListener("change", follow);
 })();

@@ -22,6 +22,7 @@ from descent.exercises import verdict
 from descent.exercises.answers import described
 from descent.exercises.checking import labels
 from descent.exercises.health import DIAGNOSES
+from descent.page.narrow import NARROW
 from repairs import IN_TEMPLATES
 from site_check import gaps
 
@@ -108,23 +109,38 @@ def test_every_animation_has_stills_and_fits_its_budget(site, pages):
     films = [film for page in pages.values() for film in page.select(".film")]
     assert len(films) >= 6
     for film in films:
-        stills = [image["src"] for image in film.select(".film-screen > img")]
+        screen = film.select_one(".film-screen")
+        wide = [image["src"] for image in screen.select("picture img")][:2]
+        narrow = [source["srcset"] for source in screen.select("picture source")][:2]
         assert film.select_one("noscript img")["src"] == film["data-light"]
-        assert film.select_one("noscript source")["srcset"] == stills[0]
+        (calm,) = film.select('noscript source[media$="print"]')
+        assert calm["srcset"] == wide[0]
         count = int(film.select_one(".film-scrubber")["max"])
         grounds = []
-        for moving, still in zip(
-            [film["data-light"], film["data-dark"]], stills, strict=True
+        for theme, still, narrow_still in zip(
+            ("light", "dark"), wide, narrow, strict=True
         ):
-            file = site / moving
-            assert file.stat().st_size <= 700_000, moving
-            with Image.open(file) as gif, Image.open(site / still) as png:
-                assert gif.width >= 1200
-                assert gif.n_frames == count > 10
-                assert png.size == gif.size
-                grounds.append(png.convert("L").getpixel((0, 0)))
+            for moving, picture, across in (
+                (film[f"data-{theme}"], still, 1200),
+                (film[f"data-narrow-{theme}"], narrow_still, 660),
+            ):
+                file = site / moving
+                assert file.stat().st_size <= 700_000, moving
+                with Image.open(file) as gif, Image.open(site / picture) as png:
+                    assert gif.width >= across
+                    assert gif.n_frames == count > 10
+                    assert png.size == gif.size
+                    ground = png.convert("L").getpixel((0, 0))
+            grounds.append(ground)
         assert grounds[0] > 240
         assert grounds[1] < 24
+
+
+def test_notebooks_leave_out_the_pictures_for_phones(site):
+    notebooks = list((site / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == len(WITH_CELLS)
+    for path in notebooks:
+        assert NARROW not in path.read_text("utf8"), path.name
 
 
 # --- Anatomy ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import time
 from collections.abc import Iterator
 
@@ -159,6 +160,67 @@ def test_it_plays_pauses_and_keeps_the_chosen_speed(calm: Page, address: str):
     calm.wait_for_timeout(300)
     assert place(film) == stopped
     assert (canvas(film) == frame(film, "light", stopped)).all()
+
+
+@pytest.mark.parametrize("how", ["mouse", "End", "Home"])
+def test_while_it_plays_the_scrubber_leads_where_it_is_told(
+    calm: Page, address: str, how: str
+):
+    film = open_film(calm, address, ANIMATED[0])
+    scrubber = film.get_by_label("Frame", exact=True)
+    count = int(scrubber.get_attribute("max") or 0)
+    film.get_by_label("Play").click()
+    expect(film.locator("canvas")).to_be_attached()
+    expect(film).to_have_attribute("data-playing", "")
+    if how == "mouse":
+        box = scrubber.bounding_box()
+        assert box
+        calm.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+        # (The handle's middle keeps half its width from either end.)
+        assert abs(place(film) - (1 + 0.75 * (count - 1))) <= 0.03 * count
+    else:
+        scrubber.press(how)
+        assert place(film) == (count if how == "End" else 1)
+    expect(film).not_to_have_attribute("data-playing", "")
+    stopped = place(film)
+    assert (canvas(film) == frame(film, "light", stopped)).all()
+
+
+def test_every_animation_has_a_name_of_its_own(calm: Page, address: str):
+    names = []
+    for name in ANIMATED:
+        calm.goto(f"{address}{name}.html")
+        for film in calm.locator(".film").all():
+            group = film.get_by_role("group")
+            names.append(group.get_attribute("aria-label") or "")
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"Animation: \w+ .{15,}", name) for name in names)
+
+
+def test_a_phone_plays_the_narrow_film(browser: Browser, address: str):
+    context = PHONE.open(browser, reduced_motion="reduce")
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/")[-1]))
+    film = open_film(page, address, ANIMATED[0])
+    film.get_by_label("One frame forward").click()
+    expect(film.locator("canvas")).to_be_visible()
+    page.wait_for_function("() => !document.querySelector('[data-state]')")
+    assert (canvas(film) == frame(film, "narrow-light", place(film))).all()
+    wide = (film.get_attribute("data-light") or "").split("/")[-1]
+    assert wide not in asked
+    # The canvas lies on the still, in its form; turned, the other form fits.
+    for width, form in ((390, "narrow-light"), (900, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("() => !document.querySelector('[data-state]')")
+        page.wait_for_timeout(100)
+        shown = film.locator("img:visible").bounding_box()
+        laid = film.locator("canvas").bounding_box()
+        assert shown
+        assert laid
+        assert all(abs(shown[key] - laid[key]) <= 1 for key in shown)
+        assert (canvas(film) == frame(film, form, place(film))).all()
+    context.close()
 
 
 def test_it_starts_for_a_reader_who_is_there_and_rests_out_of_sight(

@@ -86,6 +86,8 @@ LOAD_IMAGES = """async () => {
     return images.map(image => ({
         file: image.currentSrc.split("/").pop(),
         width: image.naturalWidth,
+        across: image.getBoundingClientRect().width,
+        form: image.closest("picture")?.querySelector("source")?.media ?? null,
         svg: image.currentSrc.endsWith(".svg"),
         shown: image.getClientRects().length > 0,
         classes: [...image.classList],

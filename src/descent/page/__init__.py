@@ -3,6 +3,12 @@
 Modules, lowest floor first; each imports only from those listed before it, from the
 root of the package, and from ``music``:
 
+``ticks``
+    Powers of ten that can be read.
+``legibility``
+    Whether the words of a figure can be read.
+``narrow``
+    A second drawing of every figure, for phones.
 ``figures``
     One style for every figure, and the colors with their partners for dark pages.
 ``animation``

@@ -15,7 +15,8 @@ import base64
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,18 +26,24 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
 from descent import checks
+from descent.page import narrow
+from descent.page.figures import DARK
+from descent.page.legibility import faults, smallest_letters
 
 __all__ = ["STILL", "Animation", "animate", "recolor", "still_number", "still_of"]
 
-# The GIF carries the number of its still in a comment that starts with this; where
-# there are color maps, their corners follow in pixels: left, top, right, bottom.
+# The GIF carries the number of its still in a comment that starts with this; the height
+# of its smallest letters follows and, where there are color maps, their corners, all in
+# pixels: left, top, right, bottom.
 STILL = "still="
+_LETTERS = "letters="
 _MAP = "map="
 
 # Colors are looked up by their upper 6 bits of red, green and blue.
@@ -71,6 +78,8 @@ class Animation:
         Size in pixels.
     durations : tuple of int
         How long each frame stays, in milliseconds.
+    beside : dict
+        What else an output carries: the GIF for phones, where it is asked for.
     """
 
     data: bytes
@@ -79,6 +88,7 @@ class Animation:
     width: int
     height: int
     durations: tuple[int, ...]
+    beside: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def save(self, path: str | Path) -> None:
         """Write the GIF to `path`, and its still beside it as a PNG.
@@ -101,13 +111,14 @@ class Animation:
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
-    ) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    ) -> tuple[dict[str, Any], dict[str, dict[str, int]]]:
         """Show the GIF in a notebook, a third smaller than its pixels: sharper."""
         shown = {"width": self.width * 2 // 3, "height": self.height * 2 // 3}
         return (
             {
                 "image/gif": base64.b64encode(self.data).decode("ascii"),
                 "text/plain": f"Animation of {len(self.durations)} frames",
+                **self.beside,
             },
             {"image/gif": shown},
         )
@@ -161,7 +172,6 @@ def animate(
     """
     if not isinstance(figure, Figure):
         raise TypeError(f"figure must be a matplotlib figure, got {figure!r}")
-    maps: list[_Box] = []
     try:
         if not isinstance(frames, Sized):
             frames = range(checks.integer("frames", frames, at_least=1))
@@ -173,16 +183,43 @@ def animate(
             if checks.integer(name, value, at_least=10) % 10:
                 raise ValueError(f"{name} must be a multiple of 10 ms, got {value}")
         colors = checks.integer("colors", colors, at_least=32, at_most=255)
-        width, height = FigureCanvasAgg(figure).get_width_height()
-        changes = _film(map(_Stage(figure, update), frames))
-        maps = _maps(figure)
+        times = [duration] * count
+        times[0] = max(duration, hold // 20 * 10)
+        times[-1] = hold
+        make = partial(_make, figure, update, frames, times, still % count, colors)
+        made, wrong = make()
+        if not (narrow.is_asked() and isinstance(figure, narrow.PageFigure)):
+            return made
+        with figure.narrow():
+            small, wrong_there = make()
     finally:
         plt.close(figure)
+    if small.durations != made.durations:
+        wrong.append("a frame that shows nothing new: let each move something")
+    wrong = [
+        f"{form}: {what}"
+        for form, told in (("wide", wrong), ("narrow", wrong_there))
+        for what in told
+    ]
+    picture = base64.b64encode(small.data).decode("ascii")
+    return replace(made, beside=narrow.bundle(picture, *wrong))
 
-    times = [duration] * len(changes)
-    times[0] = max(duration, hold // 20 * 10)
-    times[-1] = hold
-    return _develop(changes, times, still, colors, (height, width), maps)
+
+def _make(
+    figure: Figure,
+    update: Callable[[int], object],
+    frames: Sequence[int],
+    times: list[int],
+    still: int,
+    colors: int,
+) -> tuple[Animation, list[str]]:
+    """Return the animation of a figure as it is laid out, and what cannot be read."""
+    width, height = FigureCanvasAgg(figure).get_width_height()
+    changes = _film(map(_Stage(figure, update), frames))
+    letters = smallest_letters(figure) * figure.dpi / 72
+    comment = _Comment(still, letters, _maps(figure))
+    made = _develop(changes, times, colors, (height, width), comment)
+    return made, faults(figure)
 
 
 def still_number(data: bytes) -> int:
@@ -204,7 +241,7 @@ def still_number(data: bytes) -> int:
         If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
-        return _read_comment(image)[0]
+        return _read_comment(image).still
 
 
 def still_of(data: bytes) -> Image.Image:
@@ -226,8 +263,7 @@ def still_of(data: bytes) -> Image.Image:
         If the comment names none: the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
-        still, _ = _read_comment(image)
-        image.seek(still)
+        image.seek(_read_comment(image).still)
         return image.convert("RGB")
 
 
@@ -253,7 +289,7 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
         If the GIF was not made by :func:`animate`.
     """
     with Image.open(io.BytesIO(data)) as image:
-        still, maps = _read_comment(image)
+        comment = _read_comment(image)
         width, height = image.size
         times = []
 
@@ -265,7 +301,7 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
 
         changes = _film(frames())
     kept = np.zeros((height, width), dtype=bool)
-    for left, top, right, bottom in maps:
+    for left, top, right, bottom in comment.maps:
         kept[top:bottom, left:right] = True
     known: dict[int, int] = {}
     for change in changes:
@@ -280,7 +316,7 @@ def recolor(data: bytes, exchange: Callable[[np.ndarray], np.ndarray]) -> bytes:
         change.pixels[outside] = taken[which]
     used = np.unique(np.concatenate([np.unique(change.pixels) for change in changes]))
     size = min(max(len(used), 32), 255)
-    return _develop(changes, times, still, size, (height, width), maps).data
+    return _develop(changes, times, size, (height, width), comment).data
 
 
 # Left, top, right and bottom of a part of the picture, in pixels.
@@ -310,32 +346,49 @@ def _maps(figure: Figure) -> list[_Box]:
     return boxes
 
 
-def _comment(still_at: int, maps: Sequence[_Box]) -> str:
-    """Return a GIF's comment: which frame is the still, where color maps are."""
-    boxes = (f" {_MAP}" + ",".join(map(str, box)) for box in maps)
-    return f"{STILL}{still_at}" + "".join(boxes)
+class _Comment(NamedTuple):
+    """What a GIF says of itself.
+
+    Attributes
+    ----------
+    still : int
+        Which frame is the still.
+    letters : float
+        How high its smallest letters are, in its own pixels.
+    maps : list of tuple
+        Where color maps are.
+    """
+
+    still: int
+    letters: float
+    maps: list[_Box]
+
+    def __str__(self) -> str:
+        boxes = (f" {_MAP}" + ",".join(map(str, box)) for box in self.maps)
+        return f"{STILL}{self.still} {_LETTERS}{self.letters:.2f}" + "".join(boxes)
 
 
-def _read_comment(image: Image.Image) -> tuple[int, list[_Box]]:
-    """Return what `_comment` was given."""
+def _read_comment(image: Image.Image) -> _Comment:
+    """Return what a GIF says of itself."""
     comment = image.info.get("comment", b"").decode()
     if not comment.startswith(STILL):
         raise ValueError("data must be a GIF made by descent.page.animation.animate")
-    still, *boxes = comment.split()
+    still, letters, *boxes = comment.split()
     maps = []
     for box in boxes:
         left, top, right, bottom = map(int, box.removeprefix(_MAP).split(","))
         maps.append((left, top, right, bottom))
-    return int(still.removeprefix(STILL)), maps
+    return _Comment(
+        int(still.removeprefix(STILL)), float(letters.removeprefix(_LETTERS)), maps
+    )
 
 
 def _develop(
     changes: list[_Change],
     times: list[int],
-    still: int,
     colors: int,
     size: tuple[int, int],
-    maps: Sequence[_Box],
+    comment: _Comment,
 ) -> Animation:
     """Return the animation of what was filmed: one palette, repeats merged."""
     height, width = size
@@ -355,10 +408,10 @@ def _develop(
             durations.append(time)
         else:
             durations[-1] += time
-        if number == still % len(changes):
+        if number == comment.still:
             still_frame, still_at = shown.copy(), len(deltas) - 1
     return Animation(
-        data=_encode(deltas, palette, durations, _comment(still_at, maps)),
+        data=_encode(deltas, palette, durations, str(comment._replace(still=still_at))),
         still=palette.image(still_frame).convert("RGB"),
         still_at=still_at,
         width=width,
@@ -457,7 +510,7 @@ class _Palette:
             )
             chosen = np.array(cut.getpalette(), dtype=np.uint8).reshape(-1, 3)
             colors = np.concatenate([colors, chosen])
-        self.colors = colors
+        self.colors = _exact(colors)
         self._table = self._nearest()
 
     def index(self, pixels: np.ndarray) -> np.ndarray:
@@ -493,6 +546,15 @@ def _farthest_from(taken: np.ndarray, colors: np.ndarray) -> np.ndarray:
         distance = ((candidates - candidates[chosen[-1]]) ** 2).sum(axis=1)
         np.minimum(nearest, distance, out=nearest)
     return colors[chosen]
+
+
+def _exact(colors: np.ndarray) -> np.ndarray:
+    """Return colors, those of the book as they are: a bin holds some 64 others."""
+    book = np.array([to_rgb(name) for pair in DARK.items() for name in pair]) * 255
+    off = np.abs(colors[:, None] - np.rint(book)[None]).max(axis=2)  # (colors, book)
+    near = off.argmin(axis=1)
+    within = off.min(axis=1) < 1 << (8 - _BITS)
+    return np.where(within[:, None], np.rint(book)[near], colors).astype(np.uint8)
 
 
 def _bins(pixels: np.ndarray) -> np.ndarray:

@@ -22,6 +22,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from descent.page.narrow import PageFigure
+
 if TYPE_CHECKING:  # a build that only needs the colors need not load PyTorch
     from descent.landscape import Landscape
 
@@ -185,8 +187,14 @@ def new_figure(
     dpi: float = 100,
     share_x: bool = False,
     share_y: bool = False,
-) -> tuple[Figure, np.ndarray]:
+    narrow_columns: int = 1,
+    narrow_height: float | None = None,
+    narrow_by_column: bool = False,
+) -> tuple[PageFigure, np.ndarray]:
     """Return a figure and its axes in the book's style.
+
+    While the book is built it is drawn twice: as it is, and narrow for phones
+    (:mod:`descent.page.narrow`).
 
     Parameters
     ----------
@@ -198,10 +206,16 @@ def new_figure(
         Dots an inch, for animations: 8 inches at 150 are 1200 pixels.
     share_x, share_y : bool
         Whether all axes have the same limits.
+    narrow_columns : int
+        How many axes stand beside each other in the narrow form.
+    narrow_height : float, optional
+        Inches the narrow form is high; it is 4.4 wide. Otherwise, as its axes need.
+    narrow_by_column : bool
+        Whether axes follow each other there column by column, instead of row by row.
 
     Returns
     -------
-    figure : matplotlib.figure.Figure
+    figure : descent.page.narrow.PageFigure
     axes : numpy.ndarray
         The axes, shape (rows * columns,), row by row.
     """
@@ -214,7 +228,12 @@ def new_figure(
             sharex=share_x,
             sharey=share_y,
             squeeze=False,
+            FigureClass=PageFigure,
         )
+    assert isinstance(figure, PageFigure)
+    figure.narrow_columns = narrow_columns
+    figure.narrow_height = narrow_height
+    figure.narrow_by_column = narrow_by_column
     return figure, axes.ravel()
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from descent.page import narrow
 from descent.page.explorable.bundle import (
     bundle,
     explorable_modules,
@@ -50,10 +51,19 @@ class Explorable:
         The still as SVG.
     svg : str
         The still, with name and data inside, where the book's builder finds them.
+    beside : dict
+        What else an output carries: the still for phones, where it is asked for.
     """
 
-    def __init__(self, name: str, data: str, picture: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: str,
+        picture: str,
+        beside: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = name
+        self.beside = dict(beside or {})
         self.data = data
         self.still = picture
         head = picture.index(">", picture.index("<svg")) + 1
@@ -62,6 +72,12 @@ class Explorable:
 
     def __repr__(self) -> str:
         return f"Figure to touch: {self.name}"
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> dict[str, Any]:
+        """Hand on what stands beside the two forms below."""
+        return self.beside
 
     def _repr_svg_(self) -> str:
         """Show the still: what the book's builder takes."""
@@ -130,8 +146,11 @@ def explorable(name: str, still: Figure, **data: object) -> Explorable:
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     file = io.StringIO()
     still.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+    beside = {}
+    if narrow.is_asked() and isinstance(still, narrow.PageFigure):
+        beside = still.narrow_bundle()
     plt.close(still)
-    return Explorable(name, text, file.getvalue())
+    return Explorable(name, text, file.getvalue(), beside)
 
 
 def take_apart(svg: str) -> Explorable | None:

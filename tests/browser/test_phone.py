@@ -1,0 +1,164 @@
+"""Pictures and tables on a phone: letters that can be read, and all that there is."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+from visiting import PHONE, pages
+
+from book import SITE
+
+SMALLEST = 11  # pixels of CSS
+
+# Matplotlib draws letters as outlines of this size, and shrinks them.
+OUTLINE_POINTS = 100
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@cache
+def letters(file: Path) -> tuple[float, float]:
+    """Return how high a picture's smallest letters are and how wide it is, as drawn."""
+    if file.suffix == ".svg":
+        root = ElementTree.parse(file).getroot()
+        width = float(root.attrib["width"].removesuffix("pt"))
+        return min(letters_of_svg(root)), width
+    # The still of an animation: the GIF beside it says how large it was drawn.
+    with Image.open(file.with_suffix(".gif")) as gif:
+        said = re.search(rb"letters=([\d.]+)", gif.info["comment"])
+        assert said
+        return float(said[1]), gif.width
+
+
+def letters_of_svg(root: ElementTree.Element) -> Iterator[float]:
+    """Yield the height of every letter, in the points of the picture."""
+    for group in root.iter(f"{SVG}g"):
+        if group.get("id", "").startswith("text_"):
+            for word in group.iter(f"{SVG}g"):
+                if "scale(" in word.get("transform", ""):
+                    size = scale(word) * OUTLINE_POINTS
+                    for letter in word.iter(f"{SVG}use"):
+                        yield size * scale(letter)
+
+
+def scale(element: ElementTree.Element) -> float:
+    found = re.search(r"scale\(([\d.]+)", element.get("transform", ""))
+    return float(found[1]) if found else 1.0
+
+
+# Also of what is hidden: what a script or a dark page puts in a still's place.
+PICTURES = """() => {
+    const across = document.querySelector("figure")?.clientWidth;
+    const pictures = document.querySelectorAll("figure picture:not(.animation)");
+    return [...pictures].map((it) => {
+        const source = it.querySelector("source");
+        return {
+            fits: source !== null && matchMedia(source.media).matches,
+            file: source?.srcset,
+            across: Math.min(across, Number(source?.getAttribute("width"))),
+        };
+    });
+}"""
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser) -> Iterator[Page]:
+    context = PHONE.open(browser, has_touch=True, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+def test_every_letter_of_every_picture_is_large_enough(phone: Page, address: str):
+    seen, small = 0, []
+    for name in pages():
+        if "<picture" not in (SITE / f"{name}.html").read_text("utf8"):
+            continue
+        phone.goto(f"{address}{name}.html")
+        for picture in phone.evaluate(PICTURES):
+            assert picture["fits"], f"{name} has a picture without a narrow form"
+            height, width = letters(SITE / picture["file"])
+            shown = height * picture["across"] / width
+            seen += 1
+            if shown < SMALLEST:
+                small.append(f"{name}: {shown:.1f} px in {picture['file']}")
+    assert small == []
+    assert seen >= 120  # some sixty, light and dark
+
+
+def test_a_phone_loads_the_narrow_form_alone(phone: Page, address: str):
+    asked: list[str] = []
+    phone.on("request", lambda request: asked.append(request.url.split("/")[-1]))
+    phone.goto(f"{address}line.html")
+    for picture in phone.locator("figure picture:has(.on-light)").all():
+        picture.scroll_into_view_if_needed()
+        image = picture.locator("img")
+        expect(image).to_have_js_property("complete", True)
+        narrow = picture.locator("source").get_attribute("srcset") or ""
+        assert image.evaluate("image => image.currentSrc").endswith(narrow)
+        assert (image.get_attribute("src") or "").split("/")[-1] not in asked
+
+
+def test_a_picture_opens_large_by_tap_and_by_keyboard(phone: Page, address: str):
+    phone.goto(f"{address}line.html")
+    figure = phone.locator("figure:has(.enlarge)").first
+    button = figure.get_by_role("button", name="Enlarge the picture")
+    dialog = phone.get_by_role("dialog", name="The picture, enlarged")
+    for how in (button.tap, lambda: button.press("Enter")):
+        how()
+        expect(dialog).to_be_visible()
+        large = dialog.locator("img")
+        expect(large).to_have_js_property("complete", True)
+        assert large.evaluate("image => image.naturalWidth") > 0
+        box = large.bounding_box()
+        assert box
+        # As large as a page's, and what does not fit is scrolled to.
+        assert box["width"] >= 700
+        scroller = dialog.locator("div")
+        scroller.evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+        assert scroller.evaluate("box => box.scrollLeft") > 300
+        assert large.get_attribute("alt") == figure.locator("img").first.get_attribute(
+            "alt"
+        )
+        phone.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(button).to_be_focused()
+    # Two fingers enlarge whatever there is.
+    viewport = phone.locator('meta[name="viewport"]').first.get_attribute("content")
+    assert not re.search("user-scalable|maximum-scale", viewport or "")
+
+
+def test_a_table_shows_all_its_columns_or_that_there_are_more(
+    phone: Page, address: str
+):
+    wide = 0
+    for name in pages():
+        if "<table" not in (SITE / f"{name}.html").read_text("utf8"):
+            continue
+        phone.goto(f"{address}{name}.html")
+        for table in phone.locator("main table:visible").all():
+            box = table.locator("xpath=..")
+            fits = table.evaluate(
+                "table => table.getBoundingClientRect().right <= innerWidth"
+            )
+            if fits and box.evaluate("box => box.scrollWidth <= box.clientWidth"):
+                continue
+            wide += 1
+            where = f"{name}: {table.inner_text()[:40]!r}"
+            assert box.evaluate("box => getComputedStyle(box).overflowX") == "auto", (
+                where
+            )
+            assert box.get_attribute("tabindex") == "0", where
+            assert len(box.get_attribute("aria-label") or "") > 10, where
+            mask = "box => getComputedStyle(box).maskImage"
+            assert box.get_attribute("data-goes-on") == "end", where
+            assert "to left" in box.evaluate(mask), where
+            # By keyboard to its end, where nothing goes on.
+            box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+            expect(box).to_have_attribute("data-goes-on", "start")
+            assert "to right" in box.evaluate(mask), where
+    assert wide >= 3
