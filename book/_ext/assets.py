@@ -26,8 +26,13 @@ import order
 logger = logging.getLogger(__name__)
 
 # Modules whose work on the pages is undone, and the files they would add.
-UNUSED_MODULES = ("sphinx_thebe",)
-UNUSED_FILES = ("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js")
+UNUSED_MODULES = ("sphinx_thebe", "sphinx_togglebutton")
+UNUSED_FILES = (
+    "sphinx-thebe.js",
+    "sphinx-thebe.css",
+    "design-tabs.js",
+    "togglebutton.css",
+)
 
 # Settings for parts of the theme that the book does not have.
 UNUSED_SETTINGS = ("DOCUMENTATION_OPTIONS.",)
@@ -39,7 +44,6 @@ STYLES = (
     "styles/pydata-sphinx-theme.css",
     "pygments.css",
     "styles/sphinx-book-theme.css",
-    "togglebutton.css",
     "copybutton.css",
     "mystnb.*.css",
     "exercise.css",
@@ -57,7 +61,6 @@ SCRIPTS = (
     "clipboard.min.js",
     "copybutton.js",
     "scripts/sphinx-book-theme.js",
-    "togglebutton.js",
     "reading.js",
     "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",

@@ -72,13 +72,15 @@ class Tab:
         """Wait until an expression is true in the page."""
         self.evaluate(WAIT.replace("CONDITION", condition))
 
-    def click(self, x: float, y: float) -> None:
-        """Click at a point of the window."""
-        press = {"button": 0}
+    def click(self, element: str) -> None:
+        """Click in the middle of an element, which an expression names."""
+        self.evaluate(f"{element}.scrollIntoView({{block: 'center'}})")
+        box = self.evaluate(f"{element}.getBoundingClientRect()")
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         actions = [
             {"type": "pointerMove", "x": round(x), "y": round(y)},
-            {"type": "pointerDown", **press},
-            {"type": "pointerUp", **press},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
         ]
         self._firefox.send(
             "input.performActions",
