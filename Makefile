@@ -26,8 +26,9 @@ unexport VIRTUAL_ENV
 export PYTHON
 export PORT
 
-# Chromium: found, or got from Debian.
-BROWSER = DESCENT_CHROMIUM="$$(python tools/chromium.py --install)"
+# Browsers: found, or got from Debian. Tests in the second are left out without it.
+BROWSER = DESCENT_CHROMIUM="$$(python tools/browsers.py chromium --install)"
+SECOND_BROWSER = DESCENT_FIREFOX="$$(python tools/browsers.py firefox --install)"
 
 .PHONY: help
 help: ## Say what there is
@@ -67,7 +68,7 @@ test: $(VENV)/.test book ## Everything `make check` does, and all tests
 	ruff check
 	codespell
 	mypy
-	$(BROWSER) pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BROWSER) $(SECOND_BROWSER) pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: pdf
 pdf: $(VENV)/.pdf book ## Print the whole book into book/_build/html/descent.pdf

@@ -26,9 +26,9 @@ import order
 logger = logging.getLogger(__name__)
 
 # Modules whose work on the pages is undone, and the files they would add.
-UNUSED_MODULES = ("sphinx_thebe",)
+UNUSED_MODULES = ("sphinx_thebe", "sphinx_togglebutton")
 UNUSED_FILES = (
-    *("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js"),
+    *("sphinx-thebe.js", "sphinx-thebe.css", "design-tabs.js", "togglebutton.css"),
     "sphinx_highlight.js",  # marks what Sphinx's own search has found
 )
 
@@ -42,7 +42,6 @@ STYLES = (
     "styles/pydata-sphinx-theme.css",
     "pygments.css",
     "styles/sphinx-book-theme.css",
-    "togglebutton.css",
     "copybutton.css",
     "mystnb.*.css",
     "exercise.css",
@@ -58,7 +57,6 @@ SCRIPTS = (
     "clipboard.min.js",
     "copybutton.js",
     "scripts/sphinx-book-theme.js",
-    "togglebutton.js",
     "reading.js",
     "meanings.js",
     "scripts/bootstrap.js",

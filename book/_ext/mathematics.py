@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from latex2mathml.converter import convert
-from latex2mathml.exceptions import DenominatorNotFoundError
+from math_core import LatexError, LatexToMathML
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 import order
 
 logger = logging.getLogger(__name__)
+
+_CONVERTER = LatexToMathML(fancy_error=False)
 
 
 def to_mathml(latex: str, display: str) -> str:
@@ -33,15 +34,14 @@ def to_mathml(latex: str, display: str) -> str:
     if r"\\" in latex and r"\begin{" not in latex:
         # As Sphinx does for other renderers: several lines are lines to align.
         latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
-    # The one way to align lines that the converter knows and that numbers none.
-    latex = latex.replace("{aligned}", "{align*}")
     try:
-        mathml: str = convert(latex, display=display)
-    except (DenominatorNotFoundError, IndexError, KeyError, StopIteration) as error:
-        raise ValueError(f"formula not understood ({error!r}): {latex}") from error
-    if "\\" in mathml or "<mi>&</mi>" in mathml:
-        raise ValueError(f"formula not understood, a command is left over: {latex}")
-    return mathml
+        mathml = _CONVERTER.convert_with_local_state(
+            latex, displaystyle=display == "block"
+        )
+    except LatexError as error:
+        raise ValueError(f"formula not understood ({error}): {latex}") from error
+    # As a line over letters it writes the one that belongs below them.
+    return mathml.replace("\u0332</mo></mover>", "\u203e</mo></mover>")
 
 
 def _write(translator: Any, node: nodes.Element, display: str) -> None:

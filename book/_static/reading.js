@@ -104,14 +104,38 @@
     document.head.append(script);
   });
 
-  // Paper is white, and shows what nobody has scrolled to.
-  let theme;
-  addEventListener("beforeprint", () => {
-    theme = root.dataset.theme;
-    root.dataset.theme = "light";
+  // What nobody has scrolled to is wanted on paper, and takes a moment to load: from when
+  // a hand is on its way to Ctrl-P.
+  function loadPictures() {
     for (const image of document.images) image.loading = "eager";
+  }
+  addEventListener("keydown", ({ key }) => /^(Control|Meta)$/.test(key) && loadPictures());
+
+  // Paper is white, shows what is folded, and has the solutions at its end.
+  const undo = [];
+  addEventListener("beforeprint", () => {
+    const { theme } = root.dataset;
+    root.dataset.theme = "light";
+    undo.push(() => (root.dataset.theme = theme));
+    loadPictures();
+    for (const fold of document.querySelectorAll("details.dropdown:not([open])")) {
+      fold.open = true;
+      undo.push(() => (fold.open = false));
+    }
+    const solutions = document.querySelectorAll("article .solution");
+    if (!solutions.length) return;
+    const end = document.createElement("section");
+    end.innerHTML = "<h2>Solutions</h2>";
+    document.querySelector("article").append(end);
+    undo.push(() => end.remove());
+    for (const solution of solutions) {
+      const place = document.createComment("");
+      solution.replaceWith(place);
+      end.append(solution);
+      undo.unshift(() => place.replaceWith(solution));
+    }
   });
   addEventListener("afterprint", () => {
-    if (theme) root.dataset.theme = theme;
+    for (const step of undo.splice(0)) step();
   });
 })();

@@ -19,23 +19,52 @@ LINES = r"a &= b + c , \\ d &= e"
 
 @pytest.mark.parametrize("latex", [LINES, rf"\begin{{aligned}}{LINES}\end{{aligned}}"])
 def test_a_formula_of_several_lines_is_a_table_of_aligned_lines(latex):
-    found = to_mathml(latex, "block")
-    assert found.count("<mtr>") == 2
-    assert found.count("<mtd") == 4
-    assert "(1)" not in letters(found)  # a number that nothing refers to
+    mathml = to_mathml(latex, "block")
+    assert mathml.count("<mtr>") == 2
+    # By styles, which all browsers follow, in pairs: to the right, to the left.
+    sides = re.findall(r"<mtd[^>]*text-align: *(\w+)", mathml)
+    assert sides == ["right", "left"] * 2
+    assert "(1)" not in letters(mathml)  # a number that nothing refers to
 
 
-@pytest.mark.parametrize("latex", [r"\nosuchcommand x", r"a & b"])
+@pytest.mark.parametrize("latex", [r"\nosuchcommand x", r"a & b", r"\frac{1", "x_"])
 def test_what_is_not_understood_is_an_error(latex):
-    with pytest.raises(ValueError, match="formula not understood"):
+    with pytest.raises(ValueError, match="formula not understood") as caught:
         to_mathml(latex, "block")
+    assert latex in str(caught.value)
 
 
-@pytest.mark.parametrize("display", ["inline", "block"])
-def test_where_a_formula_stands_is_in_the_markup(display):
-    found = to_mathml(r"\lVert g \rVert \le \tau", display)
-    assert f'display="{display}"' in found
-    assert "τ" in letters(found) or "&#x003C4;" in found
+@pytest.mark.parametrize(
+    "latex", ["b = -2", "(-1)", "m, -b", r"\alpha \cdot -g", "x^{-1}", r"\le -x"]
+)
+def test_a_sign_stands_close_to_what_it_signs(latex):
+    (sign,) = re.findall(r"<mo[^>]*>(?=[−-]<)", to_mathml(latex, "inline"))
+    assert 'lspace="0"' in sign or 'form="prefix"' in sign
+    assert 'rspace="0"' in sign or 'form="prefix"' in sign
+
+
+def test_a_difference_has_space_on_both_sides():
+    assert "<mo>−</mo>" in to_mathml("a - b", "inline")
+
+
+@pytest.mark.parametrize("latex", ["|x|", r"\alpha |x|", r"2 + |x|", r"(|x|)"])
+def test_bars_stand_close_to_what_they_enclose(latex):
+    bars = re.findall(r"<mo[^>]*>(?=\|<)", to_mathml(latex, "inline"))
+    assert len(bars) == 2
+    for bar in bars:
+        assert ('lspace="0"' in bar and 'rspace="0"' in bar) or "form=" in bar
+
+
+def test_a_line_over_letters_lies_over_them():
+    mathml = to_mathml(r"\overline{|x|}", "inline")
+    # Not the low line, which its writer takes for any line.
+    assert re.search("<mo[^>]*>\u203e</mo></mover>", mathml)
+    assert "\u0332" not in mathml
+
+
+def test_where_a_formula_stands_is_in_the_markup():
+    assert 'display="block"' in to_mathml(r"\tau", "block")
+    assert 'display="block"' not in to_mathml(r"\tau", "inline")
 
 
 def italic(letter: str) -> str:
@@ -66,3 +95,17 @@ def test_the_books_own_font_has_every_letter_of_every_formula(site):
             if lacking := set(drawn) - have - set(" \u2061\u00a0"):
                 missing[path.name, text] = lacking
     assert missing == {}
+
+
+def test_a_line_with_a_formula_is_as_high_as_others():
+    """Some browsers make lines as high as the font says that it is."""
+    with TTFont(ROOT / "book" / "_static" / "math.woff2") as font:
+        em, line = font["head"].unitsPerEm, font["hhea"]
+        heights = {
+            line.ascent - line.descent + line.lineGap,
+            font["OS/2"].sTypoAscender - font["OS/2"].sTypoDescender,
+            font["OS/2"].usWinAscent + font["OS/2"].usWinDescent,
+        }
+    # The text's lines have 1.65 times the size of its letters, the formulas' are
+    # larger by 1.12.
+    assert max(heights) <= 1.65 / 1.12 * em

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-import chromium
+from browsers import CHROMIUM, chromium_options
 
 # A busy machine is no reason to fail.
 expect.set_options(timeout=20_000)
@@ -17,12 +17,12 @@ expect.set_options(timeout=20_000)
 def browser() -> Iterator[Browser]:
     """Return a running Chromium."""
     try:
-        path = chromium.find()
+        path = CHROMIUM.find()
     except FileNotFoundError as error:
         pytest.fail(str(error), pytrace=False)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=path, args=chromium.options()
+            executable_path=path, args=chromium_options()
         )
         yield launched
         launched.close()

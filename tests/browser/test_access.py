@@ -58,6 +58,60 @@ RUN_CONTRAST = """async () => {
             + node.failureSummary.replace(/\\s+/g, " ").slice(0, 200)))};
 }"""
 
+# What is there while one points or scrolls counts as well.
+SHOW_ALL = """() => {
+    const style = document.createElement("style");
+    style.textContent = `a.headerlink { visibility: visible !important; }
+        #pst-back-to-top { display: block !important; }`;
+    document.head.append(style);
+}"""
+
+# What is seen without words: icons, and the edges of fields (WCAG 1.4.11).
+FIND_PALE_PARTS = """() => {
+    const canvas = document.createElement("canvas").getContext(
+        "2d", {willReadFrequently: true});
+    const read = color => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = color;
+        canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, a / 255];
+    };
+    const over = ([r, g, b, a], [R, G, B]) =>
+        [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1];
+    const ground = element => {
+        if (!element) return [255, 255, 255, 1];
+        const own = read(getComputedStyle(element).backgroundColor);
+        return own[3] === 1 ? own : over(own, ground(element.parentElement));
+    };
+    const light = color => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
+        const part = color[i] / 255;
+        return sum + weight
+            * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    }, 0);
+    const contrast = (a, b) => {
+        const [dark, bright] = [light(a), light(b)].sort((x, y) => x - y);
+        return (bright + 0.05) / (dark + 0.05);
+    };
+    const pale = [];
+    const fields = `main :is(select, textarea, input:is([type=text], [type=number],
+        [type=search], :not([type])))`;
+    for (const element of document.querySelectorAll(`[class*=" fa-"], ${fields}`)) {
+        if (!element.getClientRects().length) continue;
+        const under = ground(element.parentElement);
+        const parts = [ground(element)];
+        // A field may be framed by what holds its icon, too.
+        const frame = element.closest("form.bd-search") ?? element;
+        const {borderBottomWidth, borderBottomColor} = getComputedStyle(frame);
+        if (borderBottomWidth !== "0px")
+            parts.push(over(read(borderBottomColor), under));
+        const best = Math.max(...parts.map(part => contrast(part, under)));
+        if (best < 3)
+            pale.push(`${best.toFixed(2)}: ${element.outerHTML.slice(0, 120)}`);
+    }
+    return pale;
+}"""
+
 READ_HEADINGS = """() =>
     [...document.querySelectorAll("main :is(h1, h2, h3, h4, h5, h6)")]
     .filter(h => h.getClientRects().length).map(h => Number(h.tagName[1]))"""
@@ -137,18 +191,21 @@ def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
         size(page, DESKTOP)
         page.evaluate(axe)
         page.evaluate(
-            "document.querySelectorAll('button.toggle-button-hidden')"
-            ".forEach(button => button.click())"
+            "document.querySelectorAll('details.dropdown')"
+            ".forEach(details => { details.open = true; })"
         )
         page.wait_for_timeout(500)  # what opens fades in
         violations = {
             "desktop": page.evaluate(RUN_AXE, [None, EVERY_RULE_BUT_CONTRAST])
         }
+        page.evaluate(SHOW_ALL)
         contrast = {"desktop": page.evaluate(RUN_CONTRAST)}
+        pale = {"desktop": page.evaluate(FIND_PALE_PARTS)}
         page.emulate_media(color_scheme="dark")
         page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
         page.wait_for_timeout(300)  # colors fade
         contrast["dark"] = page.evaluate(RUN_CONTRAST)
+        pale["dark"] = page.evaluate(FIND_PALE_PARTS)
         size(page, PHONE)
         contrast["phone, dark"] = page.evaluate(RUN_CONTRAST)
         page.emulate_media(color_scheme="light")
@@ -157,6 +214,8 @@ def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
         contrast["phone"] = page.evaluate(RUN_CONTRAST)
         for form, found in contrast.items():
             violations.setdefault(form, []).extend(found["bad"])
+        for form, parts in pale.items():
+            violations[form].extend(parts)
         return Audit(
             violations=violations,
             ways=min(found["ways"] for found in contrast.values()),

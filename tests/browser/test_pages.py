@@ -1,10 +1,17 @@
 """Every page, wide and narrow, light and dark."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext
+from setting import (
+    HEIGHTS_OF_FORMULAS,
+    ONE_LINE,
+    PLACES_OF_SIGNS,
+    assert_aligned,
+)
 from visiting import DESKTOP, FORMS, PHONE, Form, Visit, pages, visit
 
 from book import SITE
@@ -84,14 +91,23 @@ def test_nothing_sticks_out(look: Look, name: str, form: Form):
 @each_page
 def test_formulas_are_drawn(look: Look, name: str):
     formulas = look(name, DESKTOP).formulas
-    written = (SITE / f"{name}.html").read_text("utf8").count("<math ")
-    assert len(formulas) == written
+    written = re.findall(r"<math[ >]", (SITE / f"{name}.html").read_text("utf8"))
+    assert len(formulas) == len(written)
     for formula in formulas:
         assert formula["namespace"] == "http://www.w3.org/1998/Math/MathML"
         if not formula["on_paper"]:
             assert formula["width"] > 3, formula
             assert formula["height"] > 3, formula
         assert "\\" not in formula["text"]
+
+
+def test_formulas_are_set_as_in_print(browser: Browser, address: str):
+    context = DESKTOP.open(browser)
+    page = context.new_page()
+    page.goto(f"{address}optimizers.html")
+    assert max(page.evaluate(HEIGHTS_OF_FORMULAS)) < ONE_LINE
+    assert_aligned(page.evaluate(PLACES_OF_SIGNS))
+    context.close()
 
 
 @each_page

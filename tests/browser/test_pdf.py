@@ -5,13 +5,14 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pypdfium2 as pdfium
 import pytest
 from pypdf import PdfReader
 
-from book import ROOT, SITE, table_of_contents, title
+from book import ROOT, SITE, table_of_contents, title, with_exercises
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +67,20 @@ def test_solutions_and_captions_are_printed_and_animations_stand_still(printed: 
     # (The GIFs were not even there when it was printed.)
     with closing(pdfium.PdfDocument(printed / "descent.pdf")) as document:
         text = "\n".join(page.get_textpage().get_text_range() for page in document)
-    # From the middle of a hidden solution.
-    assert "clip(model.parameters()) # once, when the sum" in " ".join(text.split())
+    words = " ".join(text.split())
+    # From the middle of a folded solution, and of a folded cell.
+    assert "clip(model.parameters()) # once, when the sum" in words
+    assert "left.plot(ms, along_m" in words
+    # The words of bars that nobody can click.
+    assert re.search("Show the code|Hide the code|Click to", words) is None
+    # Each chapter's solutions come after all of its exercises.
+    chapters = re.split(r"\bSolutions(?= Solution to Exercise)", words)
+    assert len(chapters) == len(with_exercises()) + 1
+    for before, after in pairwise(chapters):
+        number = re.search(r"Solution to Exercise (\d+)\.", after)
+        assert number
+        assert f"Exercise {number[1]}.1 (" in before
+        assert f"Solution to Exercise {number[1]}." not in before
     assert text.count("Figure ") > 50
     assert re.search(r"^Play\s*$", text, re.MULTILINE) is None
 

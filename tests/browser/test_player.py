@@ -277,6 +277,8 @@ def test_dark_pages_get_a_dark_film(browser: Browser, address: str, name: str):
     assert (shown == frame(film, "dark", number)).all()
     # The ground is the page's, and what is lighter than the ground is lines.
     assert np.median(shown[:3].astype(int)) < 32
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert re.findall(r"\d+", ground) == [str(part) for part in shown[0, 0]]
     button = page.locator(".bd-header-article .theme-switch-button")
     while page.evaluate("document.documentElement.dataset.theme") != "light":
         button.click()

@@ -144,7 +144,7 @@ FIND_SHOUTING = """() => [...document.querySelectorAll("article .pasted-text")]
 
 # Open hidden solutions first: what is hidden has no size.
 MEASURE_MATH = """() => {
-    document.querySelectorAll("button.toggle-button-hidden").forEach(b => b.click());
+    document.querySelectorAll("details").forEach(details => { details.open = true; });
     return [...document.querySelectorAll("math")].map(math => {
         const box = math.getBoundingClientRect();
         return {

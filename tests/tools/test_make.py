@@ -115,12 +115,32 @@ def test_an_audit_of_a_page_that_is_not_there_says_so(tmp_path: Path):
     assert done.stderr == "There is no page nowhere; there are: line\n"
 
 
+def find_browser(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "tools/browsers.py", name, "--install", **environment)
+
+
 def test_a_browser_that_is_named_and_absent_is_told():
-    done = run(
-        sys.executable, "tools/chromium.py", "--install", DESCENT_CHROMIUM="/no/browser"
-    )
+    done = find_browser("chromium", DESCENT_CHROMIUM="/no/browser")
     assert done.returncode == 1
     assert done.stderr == "DESCENT_CHROMIUM=/no/browser: there is no such program\n"
+
+
+@pytest.mark.parametrize("apt", ["", "#!/bin/sh\necho no network >&2; exit 100\n"])
+def test_where_no_second_browser_can_be_had_its_tests_are_left_out(
+    tmp_path: Path, apt: str
+):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    if apt:
+        program(folder / "apt-get", apt)
+        program(folder / "sudo", '#!/bin/sh\nshift; exec "$@"\n')
+        # Only the shell that is named in these programs, none that asks a network.
+        (folder / "env").symlink_to("/usr/bin/env")
+    done = find_browser("firefox", PATH=str(folder), DESCENT_FIREFOX="")
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert "Tests in Firefox are left out: " in done.stderr
+    assert ("no network" in done.stderr) == bool(apt)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PyTorch has no CUDA")
