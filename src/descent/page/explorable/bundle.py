@@ -19,7 +19,9 @@ from descent.page import figures
 
 __all__ = ["bundle", "explorable_modules", "explorable_names", "style"]
 
-_IMPORT = re.compile(r'^import \{ (\w+(?:, \w+)*) \} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(
+    r'^import \{ (\w+(?:, \w+)*) \} from "\./([\w-]+)\.js";\n', re.MULTILINE
+)
 _EXPORT = re.compile(r"^export (?=(?:function|const|class) (\w+))", re.MULTILINE)
 _DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 # What only readers of the source need: indentation, comments in lines of their own.
