@@ -230,7 +230,7 @@ def _source(translator: Any, image: nodes.image | None, media: str) -> str:
 # What `_static/reading.js` brings to life: it lies over the whole picture.
 ENLARGE = (
     '<button type="button" class="enlarge pst-js-only" aria-haspopup="dialog" '
-    'aria-label="Enlarge the picture"></button>\n'
+    'aria-label="{name}"></button>\n'
 )
 
 
@@ -238,7 +238,8 @@ def _visit_pair(translator: Any, node: paired_figure) -> None:
     """Write a figure for light pages and for dark."""
     translator.body.append('<div class="picture">\n')
     _write_pair(translator, _named(node))
-    translator.body.append(f"{ENLARGE}</div>\n")
+    name = translator.attval(f"Enlarge: {_first_sentence(node)}")
+    translator.body.append(f"{ENLARGE.format(name=name)}</div>\n")
     raise nodes.SkipNode
 
 
