@@ -180,9 +180,9 @@ class Assembly:
         cell.outputs = merged(cell.outputs)
         for output in cell.outputs:
             # For the page: in a notebook it would be megabytes that nobody sees.
-            for metadata in output.get("metadata", {}).values():
+            for kind in (*PICTURES, "text/html"):
                 for name in (NARROW, TAKES):
-                    metadata.pop(name, None)
+                    output.get("metadata", {}).get(kind, {}).pop(name, None)
         if tags(source) & FOLDED:
             fold(cell)
         if "raises-exception" in tags(source):
