@@ -177,13 +177,12 @@ class Assembly:
         source = self._code.pop(here)
         cell = new_code_cell(source.source, execution_count=source.execution_count)
         cell.outputs = [nbformat.from_dict(output) for output in source.outputs]
-        for output in cell.outputs:
-            # For the page; in a notebook it would be megabytes that nobody sees.
-            output.get("data", {}).pop(NARROW, None)
         cell.outputs = merged(cell.outputs)
         for output in cell.outputs:
-            # For the page's player.
-            output.get("metadata", {}).get("text/html", {}).pop(TAKES, None)
+            # For the page: in a notebook it would be megabytes that nobody sees.
+            for kind in (*PICTURES, "text/html"):
+                for name in (NARROW, TAKES):
+                    output.get("metadata", {}).get(kind, {}).pop(name, None)
         if tags(source) & FOLDED:
             fold(cell)
         if "raises-exception" in tags(source):

@@ -11,9 +11,9 @@ plays the GIF, which would be white in the dark. (A filter in the style sheet co
 mend that: the best matrix of colors is wrong by up to 35 of 255, and would color the
 maps, too.) A reader loads only one of the two.
 
-Beside a picture an output carries its narrow form for phones
-(`descent.page.narrow`), and what cannot be read in either: that stops the build. The
-browser chooses the form by the width of the window, and loads no other.
+A picture's metadata carry its narrow form for phones (`descent.page.narrow`), and what
+cannot be read in either: that stops the build. The browser chooses the form by the
+width of the window, and loads no other.
 
 Every picture gets its size, so that the page does not jump while it loads.
 """
@@ -83,10 +83,10 @@ def _size_of_svg(svg: str) -> tuple[int, int]:
 
 def _pair_pictures(app: Sphinx, doctree: nodes.document) -> None:
     """Give every picture that a cell made its partner, its size, its narrow form."""
-    for image, output in list(_pictures(app, doctree)):
+    for image, metadata in list(_pictures(app, doctree)):
         # Below the source folder or, with a doctree elsewhere, beside it.
         path = Path(app.env.relfn2path(image["uri"], app.env.docname)[1])
-        beside = output.get(NARROW)
+        beside = metadata.get(NARROW)
         forms = {"": path}
         if beside is not None:
             for what in beside["faults"]:
@@ -99,7 +99,7 @@ def _pair_pictures(app: Sphinx, doctree: nodes.document) -> None:
 def _pictures(
     app: Sphinx, doctree: nodes.document
 ) -> Iterator[tuple[nodes.image, dict[str, Any]]]:
-    """Yield the pictures of a page's cells, each with the output that it comes from."""
+    """Yield the pictures of a page's cells, each with its metadata in the output."""
     executed = executed_notebook(app, app.env.docname)
     if executed is None:
         return
@@ -108,10 +108,11 @@ def _pictures(
             isinstance(node, nodes.Element) and node.get("nb_element") == "cell_code"
         )
     ):
-        outputs = [
-            output["data"]
+        metadata = [
+            output["metadata"].get(kind, {})
             for output in executed.cells[cell["cell_index"]].outputs
-            if any(kind in output.get("data", {}) for kind in _PICTURES)
+            for kind in _PICTURES
+            if kind in output.get("data", {})
         ]
         images = [
             image
@@ -120,7 +121,7 @@ def _pictures(
             and image["uri"].endswith((".svg", ".gif"))
         ]
         if images:  # a cell may show none of its outputs
-            yield from zip(images, outputs, strict=True)
+            yield from zip(images, metadata, strict=True)
 
 
 def _write_beside(path: Path, picture: str) -> Path:
@@ -230,7 +231,7 @@ def _source(translator: Any, image: nodes.image | None, media: str) -> str:
 # What `_static/reading.js` brings to life: it lies over the whole picture.
 ENLARGE = (
     '<button type="button" class="enlarge pst-js-only" aria-haspopup="dialog" '
-    'aria-label="Enlarge the picture"></button>\n'
+    'aria-label="{name}"></button>\n'
 )
 
 
@@ -238,7 +239,8 @@ def _visit_pair(translator: Any, node: paired_figure) -> None:
     """Write a figure for light pages and for dark."""
     translator.body.append('<div class="picture">\n')
     _write_pair(translator, _named(node))
-    translator.body.append(f"{ENLARGE}</div>\n")
+    name = translator.attval(f"Enlarge: {_first_sentence(node)}")
+    translator.body.append(f"{ENLARGE.format(name=name)}</div>\n")
     raise nodes.SkipNode
 
 

@@ -196,6 +196,8 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=screenshot, full_page=True)
+        # Taking it makes the window narrow for a moment, and asks for other pictures.
+        page.evaluate(LOAD_IMAGES)
         formulas = page.evaluate(MEASURE_MATH) if measured else []
         if measured:
             overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open

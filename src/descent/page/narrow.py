@@ -30,8 +30,8 @@ __all__ = ["ASKED", "NARROW", "WIDTH", "PageFigure", "bundle", "is_asked"]
 # Inches. Type of 11 points on it is 12 pixels high where a phone's page has 358.
 WIDTH = 4.4
 
-# The kind of output that carries the narrow picture beside the wide one.
-NARROW = "application/vnd.descent.narrow+json"
+# Under this name the wide picture has the narrow one in its metadata.
+NARROW = "descent_narrow"
 
 # The variable of the environment with which the book's builder asks for it.
 ASKED = "DESCENT_NARROW"
@@ -46,7 +46,7 @@ def is_asked() -> bool:
 
 
 def bundle(picture: str, *wrong: str) -> dict[str, Any]:
-    """Return what carries a narrow picture to the page, for a notebook's output.
+    """Return the metadata by which a wide picture carries its narrow form to a page.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def bundle(picture: str, *wrong: str) -> dict[str, Any]:
     *wrong : str
         What cannot be read in the wide picture or in this one.
     """
-    return {NARROW: {"picture": picture, "faults": wrong}}
+    return {NARROW: {"picture": picture, "faults": list(wrong)}}
 
 
 class PageFigure(Figure):
@@ -87,14 +87,12 @@ class PageFigure(Figure):
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
-    ) -> dict[str, Any]:
-        """Show the narrow picture, where it is asked for, beside the wide one."""
-        if not is_asked():
-            return {}
-        return self.narrow_bundle()
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Give the SVG its narrow form as metadata, where it is asked for."""
+        return {}, {"image/svg+xml": self.narrow_bundle()} if is_asked() else {}
 
     def narrow_bundle(self) -> dict[str, Any]:
-        """Return the narrow picture as SVG, for the output of a cell."""
+        """Return the narrow picture as SVG, as metadata of the wide one."""
         self.draw_without_rendering()
         wrong = [f"wide: {what}" for what in faults(self, at_edge=False)]
         file = io.StringIO()

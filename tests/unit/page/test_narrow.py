@@ -85,27 +85,29 @@ def test_letters_stay_as_large_as_they_were():
 def test_nothing_of_it_is_made_before_somebody_asks(monkeypatch):
     monkeypatch.delenv(narrow.ASKED, raising=False)
     figure, _ = drawn()
-    assert figure._repr_mimebundle_() == {}
-    assert explorable("fit", figure, x=[1.0])._repr_mimebundle_() == {}
+    assert figure._repr_mimebundle_() == ({}, {})
+    assert explorable("fit", figure, x=[1.0])._repr_mimebundle_() == ({}, {})
     figure, (ax, _) = drawn()
     (dot,) = ax.plot([0], [0], "o", animated=True)
     film = animate(figure, lambda t: dot.set_data([t], [t]), 3)
-    assert NARROW not in film._repr_mimebundle_()[0]
+    assert NARROW not in film._repr_mimebundle_()[1]["image/gif"]
 
 
 def test_figures_explorables_and_animations_carry_their_narrow_form(monkeypatch):
     monkeypatch.setenv(narrow.ASKED, "yes")
     figure, _ = drawn()
-    there = figure._repr_mimebundle_()[NARROW]
-    assert there["faults"] == ()
+    there = figure._repr_mimebundle_()[1]["image/svg+xml"][NARROW]
+    assert there["faults"] == []
     assert f'width="{WIDTH * 72:g}pt"' in there["picture"]
     still = explorable("fit", figure, x=[1.0])
-    assert still._repr_mimebundle_()[NARROW]["picture"].startswith("<?xml")
+    assert still._repr_mimebundle_()[1]["image/svg+xml"][NARROW]["picture"].startswith(
+        "<?xml"
+    )
     assert f'width="{WIDTH * 72:g}pt"' not in still.svg
     figure, (ax, _) = drawn()
     (dot,) = ax.plot([0], [0], "o", animated=True)
     film = animate(figure, lambda t: dot.set_data([t], [t]), 3)
-    assert NARROW in film._repr_mimebundle_()[0]
+    assert NARROW in film._repr_mimebundle_()[1]["image/gif"]
     assert film.width == 800
 
 
@@ -139,7 +141,7 @@ def test_what_cannot_be_read_is_named(monkeypatch, spoil, said):
     monkeypatch.setenv(narrow.ASKED, "yes")
     figure, axes = drawn()
     spoil(axes[0] if spoil is not over_the_edge else axes[1])
-    assert said in figure._repr_mimebundle_()[NARROW]["faults"]
+    assert said in figure._repr_mimebundle_()[1]["image/svg+xml"][NARROW]["faults"]
 
 
 def test_a_color_bar_keeps_its_name_on_the_sheet(monkeypatch):
@@ -147,4 +149,4 @@ def test_a_color_bar_keeps_its_name_on_the_sheet(monkeypatch):
     figure, (ax,) = new_figure(height=4.6)
     ground = loss_grid(lambda t: t.square().sum(), axis(-2, 2, 9), axis(-2, 2, 9))
     show_landscape(ax, ground)
-    assert figure._repr_mimebundle_()[NARROW]["faults"] == ()
+    assert figure._repr_mimebundle_()[1]["image/svg+xml"][NARROW]["faults"] == []

@@ -52,7 +52,7 @@ class Explorable:
     svg : str
         The still, with name and data inside, where the book's builder finds them.
     beside : dict
-        What else an output carries: the still for phones, where it is asked for.
+        Metadata of the SVG: the still for phones, where it is asked for.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Explorable:
 
     def _repr_mimebundle_(
         self, include: Any = None, exclude: Any = None
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hand on what stands beside the two forms below."""
-        return self.beside
+        return {}, {"image/svg+xml": self.beside} if self.beside else {}
 
     def _repr_svg_(self) -> str:
         """Show the still: what the book's builder takes."""
