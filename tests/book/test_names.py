@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-CONTROLS = "a[href], button, summary, select, [role=button]"
+CONTROLS = "a[href], button, summary, [role=button]"
 # Not seen, or not said: a shortcut's keys stand beside the word that names a button.
 APART = (
     ".visually-hidden, .sr-only, [aria-hidden=true], kbd, .search-button__kbd-shortcut"

@@ -206,6 +206,9 @@ def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
         page.wait_for_timeout(300)  # colors fade
         contrast["dark"] = page.evaluate(RUN_CONTRAST)
         pale["dark"] = page.evaluate(FIND_PALE_PARTS)
+        page.emulate_media(forced_colors="active")
+        pale["forced colors"] = page.evaluate(FIND_PALE_PARTS)
+        page.emulate_media(forced_colors="none")
         size(page, PHONE)
         contrast["phone, dark"] = page.evaluate(RUN_CONTRAST)
         page.emulate_media(color_scheme="light")
@@ -215,7 +218,7 @@ def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
         for form, found in contrast.items():
             violations.setdefault(form, []).extend(found["bad"])
         for form, parts in pale.items():
-            violations[form].extend(parts)
+            violations.setdefault(form, []).extend(parts)
         return Audit(
             violations=violations,
             ways=min(found["ways"] for found in contrast.values()),
