@@ -68,7 +68,8 @@ class Meanings:
     def outdated(self, app: Sphinx, env: BuildEnvironment) -> list[str]:
         """Return the pages that say what others say of them, or say of others."""
         lists = {page for page, _ in _entries(env).values()}
-        lists |= {c.bibliography_key.docname for c in env.get_domain("cite").citations}
+        works = env.get_domain("cite").citations  # type: ignore[attr-defined]
+        lists |= {work.bibliography_key.docname for work in works}
         if self._reread & lists:
             return sorted(env.found_docs)
         return sorted(lists) if self._reread else []
@@ -83,7 +84,7 @@ class Meanings:
         for link in list(doctree.findall(nodes.reference)):
             page, _, entry = link.get("refuri", "").partition("#")
             entry = link.get("refid", entry)
-            page = page.removesuffix(app.builder.out_suffix) or name
+            page = page.removesuffix(".html") or name
             if entry in self._said and page in self._pages and entry not in met:
                 met.add(entry)
                 link["ids"].append(USE + entry)

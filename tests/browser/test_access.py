@@ -364,7 +364,7 @@ def test_what_a_link_means_is_shown_by_the_first_tap(browser: Browser, address: 
     box = page.locator(f"#{link.get_attribute('aria-describedby')}")
     link.tap()
     expect(box).to_be_in_viewport(ratio=1)
-    page.locator("h1").tap()
+    page.locator("article h1").tap()
     expect(box).to_be_hidden()
     link.tap()
     box.get_by_role("link", name="Glossary").tap()
