@@ -45,7 +45,7 @@ def words_of_page(page: Tag) -> str:
         captions = cell.select("figcaption")
         cell.clear()
         cell.extend(captions)
-    for part in soup.select("a.headerlink, .toctree-wrapper, script, style"):
+    for part in soup.select(".live, a.headerlink, .toctree-wrapper, script, style"):
         part.decompose()
     return plain(soup)
 
