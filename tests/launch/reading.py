@@ -48,7 +48,7 @@ def words_of_page(page: Tag) -> str:
         captions = cell.select("figcaption")
         cell.clear()
         cell.extend(captions)
-    only_here = "form.answer, .exercise-places, .takes"
+    only_here = "form.answer, .exercise-places, .takes, .live"
     for part in soup.select(
         f"a.headerlink, .toctree-wrapper, script, style, {only_here}"
     ):

@@ -503,12 +503,12 @@
       else if (state === "dead") breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
     });
     // Whoever else can start it anew: what comes after names another session.
-    let life;
     kernel.anyMessage.connect((_, { msg, direction }) => {
-      if (direction !== "recv" || msg.header.msg_type !== "status") return;
-      const { session } = msg.header;
-      if (mine === now && !mine.asked && life && session !== life) breakOff(new Restarted());
-      life = session;
+      const { header, parent_header: asked } = msg;
+      if (direction !== "recv" || !asked.msg_id || header.msg_type !== "status") return;
+      const other = mine.life && mine.life !== header.session;
+      mine.life = header.session;
+      if (mine === now && !mine.asked && other) breakOff(new Restarted());
     });
     kernel.disposed.connect(() => {
       if (mine === now) breakOff(new Trouble(`The server has ended Python. ${KEPT}`));
@@ -527,6 +527,7 @@
   function lose(reason) {
     if (reason instanceof Restarted) {
       for (const cell of now.cells) cell.forget();
+      now.life = undefined;
       ready();
       say(`Python was started anew and has forgotten everything. ${KEPT}`);
     } else {
