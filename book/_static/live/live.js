@@ -252,7 +252,6 @@
       const input = box.querySelector(":scope > .cell_input, :scope > details");
       if (input) input.after(this.bar, this.output);
       else box.prepend(this.bar, this.output);
-      live.attachToDOM(this.output);
     }
 
     /* What is typed is in the field; the colors are in the text below it. */
@@ -313,7 +312,7 @@
     /* Take what came of the reader's code away: the book's is there again. */
     forget() {
       this.ran = false;
-      this.thebe.clear();
+      this.output.replaceChildren(); // what still comes is drawn where nobody sees it
       this.output.style.minHeight = "";
       this.state.textContent = "";
       delete this.box.dataset.liveRan;
@@ -332,12 +331,10 @@
     constructor(live) {
       Object.assign(this, { thebe: live, text: live.source, ran: false, raises: false });
       this.output = make("div", { className: "live-output" });
-      live.attachToDOM(this.output);
     }
 
     forget() {
       this.ran = false;
-      this.thebe.clear();
       this.output.remove();
     }
 
@@ -444,6 +441,7 @@
         output.style.minHeight = `${before?.offsetHeight ?? 0}px`;
       box.dataset.liveRan = "";
     }
+    if (!output.hasChildNodes()) thebe.attachToDOM(output);
     let reply = await Promise.race([thebe.execute(cell.text), broken]);
     // Thebe gives nothing when the server broke off: why is said in a moment.
     reply ??= await within(5 * SECOND, broken, "The server has not run the cell.");
