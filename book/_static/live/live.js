@@ -114,7 +114,10 @@
   async function code() {
     const answer = await fetch(`${up}live/${name}.ipynb`).catch(() => null);
     if (!answer?.ok) throw new Trouble("This chapter's code could not be loaded. Are you online?");
-    return answer.json();
+    const notebook = await answer.json();
+    // Lines end with their ends already, which Thebe does not expect.
+    for (const cell of notebook.cells) cell.source = [cell.source].flat().join("");
+    return notebook;
   }
 
   /* Ask the server at home how it is, so that it is clear what is wrong with it. */
