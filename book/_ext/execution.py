@@ -4,7 +4,8 @@ MyST-NB asks in one place for a client that gives a chapter its outputs; ours is
 there. It takes a kept run if one stands (`kept_runs`), and otherwise runs the cells
 (`kernel_client`) and keeps what came of it, with all that was read (`dependencies`).
 Before anything is read, Sphinx hears which unchanged pages show a run that does not
-stand any more. Editing prose, a comment or a docstring runs nothing.
+stand any more, and chapters begin to run side by side (`runs_ahead`). Editing prose, a
+comment or a docstring runs nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 import myst_nb.sphinx_
 import nbformat
 from myst_nb.core.execute import NotebookClientBase, create_client
+from myst_nb.core.read import create_nb_reader
 from myst_nb.ext import execution_tables
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
@@ -33,6 +36,7 @@ from dependencies import manifest, recorder_settings, versions
 from glued_numbers import faults
 from kept_runs import KeptRuns, Run, cells_digest
 from kernel_client import ChapterClient, ChapterError, kernel_environment
+from runs_ahead import RunsAhead
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +72,12 @@ class KeptOrExecuted(NotebookClientBase):
         if standing is None:
             why = runs.why_none_stands(name, cells)
             self.logger.info(f"Executing notebook ({why})")
-            run = self._execute(cells, runs)
-            self.logger.info(f"Executed notebook in {run.seconds:.2f} seconds")
-            key = runs.keep(name, run)
-        else:
-            key, run = standing
-            self._fill(run)
+            ahead: RunsAhead = self.app.runs_ahead  # type: ignore[attr-defined]
+            if not ahead.wait_for(name) or not (standing := runs.standing(name, cells)):
+                standing = self.run_and_keep(name)
+            self.logger.info(f"Executed notebook in {standing[1].seconds:.2f} seconds")
+        key, run = standing
+        self._fill(run)
         shown_runs(self.app.env)[name] = cells, key
         text = self.path.read_text("utf8")
         wrong = list(faults(self.notebook, self._file(), text))
@@ -93,6 +97,12 @@ class KeptOrExecuted(NotebookClientBase):
         """Return the chapter's file, as seen from the repository."""
         assert self.path is not None
         return str(self.path.relative_to(Path(self.app.srcdir).parent))
+
+    def run_and_keep(self, name: str) -> tuple[str, Run]:
+        """Run a chapter's cells and keep what came of it; return it with its name."""
+        runs: KeptRuns = self.app.kept_runs  # type: ignore[attr-defined]
+        run = self._execute(cells_digest(self.notebook), runs)
+        return runs.keep(name, run), run
 
     def _execute(self, cells: str, runs: KeptRuns) -> Run:
         """Run the cells; return what came of it."""
@@ -202,6 +212,37 @@ def _outdated(
     return stale
 
 
+def _run_ahead(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
+    """Begin to run the chapters that have no run, in the order in which they are read.
+
+    What cannot be read here cannot be read by MyST-NB either, which says why.
+    """
+    kept: KeptRuns = app.kept_runs  # type: ignore[attr-defined]
+    config = env.mystnb_config  # type: ignore[attr-defined]
+    runs = {}
+    for name in names if config.execution_mode != "off" else ():
+        path = env.doc2path(name)
+        text = Path(path).read_text("utf8")
+        try:
+            reader = create_nb_reader(path, env.myst_config, config, text)  # type: ignore[attr-defined]
+            notebook = reader.read(text) if reader else nbformat.v4.new_notebook()
+        except Exception:  # of YAML, nbformat, a file to load, and others
+            continue
+        digest = cells_digest(notebook)
+        has_code = any(cell.cell_type == "code" for cell in notebook.cells)
+        if has_code and kept.standing(name, digest) is None:
+            client = KeptOrExecuted(app, notebook, Path(path), config, logger)
+            runs[name] = partial(client.run_and_keep, name)
+    app.runs_ahead = RunsAhead()  # type: ignore[attr-defined]
+    app.runs_ahead.begin(runs)  # type: ignore[attr-defined]
+
+
+def _give_up(app: Sphinx, failure: Exception | None) -> None:
+    """Begin no more runs when the build ends: it may have failed."""
+    if hasattr(app, "runs_ahead"):
+        app.runs_ahead.give_up()
+
+
 def _report(app: Sphinx, failure: Exception | None) -> None:
     """Say how long each chapter ran, and how much memory it used."""
     if failure is not None:
@@ -230,5 +271,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     execution_tables._key2transform["memory"] = lambda used: f"{used / 1e6:.0f}"
     app.connect("builder-inited", _open_runs)
     app.connect("env-get-outdated", _outdated)
+    app.connect("env-before-read-docs", _run_ahead)
+    app.connect("build-finished", _give_up)
     app.connect("build-finished", _report, priority=order.TIMES)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}
