@@ -96,7 +96,16 @@
 
   // Code that runs in the page: all that it takes is asked for by pressing the button.
   const live = document.querySelector("[data-live]");
-  live?.querySelector("button").addEventListener("click", ({ target }) => {
+  const opener = live?.querySelector("button");
+  for (const here of live ? document.querySelectorAll("[data-live-cell]") : []) {
+    here.hidden = location.protocol === "file:";
+    here.addEventListener("click", () => {
+      live.dataset.wanted = here.dataset.liveCell;
+      if (opener.hidden) live.dispatchEvent(new Event("wanted"));
+      else opener.click();
+    });
+  }
+  opener?.addEventListener("click", ({ target }) => {
     if (target.onclick) return; // it is there already
     const script = document.createElement("script");
     script.src = `${live.dataset.live}_static/live/live.js`;

@@ -189,10 +189,12 @@ def test_a_reader_by_keyboard_solves_an_exercise(page: Page, at_home: Home):
 
     # It is there again after a reload, and there is a way back to the book's.
     page.reload()
-    page.get_by_role("button", name=OFFER).click()
+    # (The button below the exercise leads to its cell.)
+    page.locator("[data-live-cell='line-count']").click()
     page.get_by_role("button", name="Start").click()
     expect_said(page, "Python is ready")
     expect(editor).to_have_value(typed)
+    expect(editor).to_be_focused()
     page.get_by_role("button", name="Back to the book's code").click()
     book = nbformat.read(SITE / LIVE / "line.ipynb", as_version=4).cells
     shown = [cell.source for cell in book if ON_PAGE in cell.metadata.tags]

@@ -399,6 +399,7 @@
     say(`Python is ready. This chapter has ${number} cells, each with a button to run it.`);
     ready();
     if (here) words.focus();
+    goToWanted();
     watch(session.kernel);
   }
 
@@ -557,6 +558,19 @@
       else await new Promise((resolve) => setTimeout(resolve, SECOND));
     }
   }
+
+  /* A button below an exercise asks for its cell: the last one above. */
+  function goToWanted() {
+    const from = document.querySelector(`[data-live-cell="${place.dataset.wanted}"]`);
+    delete place.dataset.wanted;
+    const above = ({ field }) =>
+      field && from?.compareDocumentPosition(field) & Node.DOCUMENT_POSITION_PRECEDING;
+    now.cells.findLast(above)?.field.focus();
+  }
+  place.addEventListener("wanted", () => {
+    if (now) goToWanted();
+    else tools.querySelector("button")?.focus();
+  });
 
   /* The page as it was. */
   function quiet() {
