@@ -194,7 +194,7 @@ def new_figure(
     """Return a figure and its axes in the book's style.
 
     While the book is built it is drawn twice: as it is, and narrow for phones
-    (:mod:``descent.page.narrow``).
+    (``descent.page.narrow``).
 
     Parameters
     ----------
