@@ -30,6 +30,10 @@ export PORT
 BROWSER = DESCENT_CHROMIUM="$$(python tools/browsers.py chromium --install)"
 SECOND_BROWSER = DESCENT_FIREFOX="$$(python tools/browsers.py firefox --install)"
 
+# Tests in a browser and with a server wait as much as they work: one worker more than
+# there are processors, up to four.
+WORKERS = $$(python -c 'import os; print(min(4, os.cpu_count() + 1))')
+
 .PHONY: help
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -68,7 +72,7 @@ test: $(VENV)/.test book ## Everything `make check` does, and all tests
 	ruff check
 	codespell
 	mypy
-	$(BROWSER) $(SECOND_BROWSER) pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BROWSER) $(SECOND_BROWSER) pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: pdf
 pdf: $(VENV)/.pdf book ## Print the whole book into book/_build/html/descent.pdf
