@@ -269,7 +269,8 @@ def _foot(context: dict[str, Any], place: Place) -> str:
         if page:
             title = re.sub(r"<[^>]+>", "", page["title"])
             links.append(f"{word}: [{title}]({place.leads_to(page['link'])})")
-    return "\n\n".join(["---", *links])
+    # Not "---": with this jupyterlab-myst would take the cell for settings.
+    return "\n\n".join(["***", *links])
 
 
 def binder(config: Config, name: str) -> str:

@@ -24,6 +24,9 @@ def page_of(name: str) -> Tag:
     soup = BeautifulSoup((SITE / f"{name}.html").read_text("utf8"), "html.parser")
     main = soup.select_one("article.bd-article")
     assert main is not None
+    # What terms and works mean stands at the end, for who points at them.
+    for meaning in main.select(".meaning"):
+        meaning.decompose()
     return main
 
 
@@ -48,7 +51,7 @@ def words_of_page(page: Tag) -> str:
         captions = cell.select("figcaption")
         cell.clear()
         cell.extend(captions)
-    only_here = "form.answer, .exercise-places, .takes, .live"
+    only_here = "form.answer, .exercise-places, .takes, .live, .visually-hidden"
     for part in soup.select(
         f"a.headerlink, .toctree-wrapper, script, style, {only_here}"
     ):

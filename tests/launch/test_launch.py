@@ -1,6 +1,7 @@
 """A launched chapter runs from top to bottom, and gives what it shows already."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ rat + 1
 ```
 """
 
+# They take minutes, and in the build they have run in the same way. Who changes how
+# chapters are launched sets DESCENT_EVERY_CHAPTER.
+LONG = {"autoclip", "clipping", "experiment", "health", "sick"}
+if os.environ.get("DESCENT_EVERY_CHAPTER"):
+    LONG = set()
+each_chapter = pytest.mark.parametrize(
+    "name", [name for name in with_cells() if name not in LONG]
+)
+
 Runs = dict[str, list[Cell] | AssertionError]
 
 
@@ -53,7 +63,7 @@ def test_there_are_chapters():
     assert "line" in with_cells()
 
 
-@pytest.mark.parametrize("name", with_cells())
+@each_chapter
 def test_chapter_shows_what_it_showed_before_it_ran(
     server: Server, name: str, runs: Runs
 ):
@@ -71,7 +81,7 @@ def test_chapter_shows_what_it_showed_before_it_ran(
             )
 
 
-@pytest.mark.parametrize("name", with_cells())
+@each_chapter
 def test_chapter_leaves_room_in_the_memory_of_binder(
     server: Server, name: str, runs: Runs
 ):

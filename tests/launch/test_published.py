@@ -110,7 +110,7 @@ def test_exercises_have_titles_and_solutions_are_closed(name: str):
         title = exercise.select_one(".admonition-title")
         assert title is not None
         assert " ".join(title.get_text().split()) in headings
-    solutions = page.select("div.solution")
+    solutions = page.select(".solution")
     folded = [
         d for d in shown.select("details") if "Solution to" in d.summary.get_text()
     ]
