@@ -68,15 +68,19 @@ class KeptOrExecuted(NotebookClientBase):
         name = self.app.env.docname
         runs: KeptRuns = self.app.kept_runs  # type: ignore[attr-defined]
         cells = cells_digest(self.notebook)
+        ahead: RunsAhead = self.app.runs_ahead  # type: ignore[attr-defined]
+        why = ahead.reasons.get(name)
+        if why is not None:
+            self.logger.info(f"Executing notebook ({why})")
+            ahead.wait_for(name)
         standing = runs.standing(name, cells)
         if standing is None:
             why = runs.why_none_stands(name, cells)
             self.logger.info(f"Executing notebook ({why})")
-            ahead: RunsAhead = self.app.runs_ahead  # type: ignore[attr-defined]
-            if not ahead.wait_for(name) or not (standing := runs.standing(name, cells)):
-                standing = self.run_and_keep(name)
-            self.logger.info(f"Executed notebook in {standing[1].seconds:.2f} seconds")
+            standing = self.run_and_keep(name)
         key, run = standing
+        if why is not None:
+            self.logger.info(f"Executed notebook in {run.seconds:.2f} seconds")
         self._fill(run)
         shown_runs(self.app.env)[name] = cells, key
         text = self.path.read_text("utf8")
@@ -219,7 +223,7 @@ def _run_ahead(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
     """
     kept: KeptRuns = app.kept_runs  # type: ignore[attr-defined]
     config = env.mystnb_config  # type: ignore[attr-defined]
-    runs = {}
+    runs, reasons = {}, {}
     for name in names if config.execution_mode != "off" else ():
         path = env.doc2path(name)
         text = Path(path).read_text("utf8")
@@ -233,8 +237,8 @@ def _run_ahead(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:
         if has_code and kept.standing(name, digest) is None:
             client = KeptOrExecuted(app, notebook, Path(path), config, logger)
             runs[name] = partial(client.run_and_keep, name)
-    app.runs_ahead = RunsAhead()  # type: ignore[attr-defined]
-    app.runs_ahead.begin(runs)  # type: ignore[attr-defined]
+            reasons[name] = kept.why_none_stands(name, digest)
+    app.runs_ahead = RunsAhead(runs, reasons)  # type: ignore[attr-defined]
 
 
 def _give_up(app: Sphinx, failure: Exception | None) -> None:

@@ -104,7 +104,13 @@ def _start(statement: ast.stmt) -> int:
 
 def _reads(source: str) -> set[str]:
     """Return the global names that code reads, where it stands or in functions."""
-    return _global_reads([symtable.symtable(source, "cell", "exec")])
+    # `x += 1` reads x, too; for a symbol table it does not.
+    added_to = {
+        node.target.id
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
+    }
+    return added_to | _global_reads([symtable.symtable(source, "cell", "exec")])
 
 
 def _reads_in_functions(source: str) -> set[str]:

@@ -71,7 +71,6 @@ _SVG = "http://www.w3.org/2000/svg"
 
 PERMITS = (
     Permit("a href", rf"https?://{_PLAIN}+", "a link, asked when a reader clicks it"),
-    Permit("a title", r"[^<>]*", "a citation's entry: text, shown to the mouse"),
     Permit("link[rel=canonical] href", rf"{{own}}{_PLAIN}*", "a name, for crawlers"),
     Permit("meta[property=og:url] content", rf"{{own}}{_PLAIN}*", "for crawlers"),
     Permit("meta[property=og:image] content", rf"{{own}}{_PLAIN}*", "for crawlers"),
@@ -91,9 +90,6 @@ PERMITS = (
         r"{own}search\.html",
         "the search of the page for unknown addresses, which stands at any depth",
     ),
-    Permit(
-        "math xmlns", re.escape("http://www.w3.org/1998/Math/MathML"), "a namespace"
-    ),
     Permit("svg xmlns", re.escape(_SVG), "a namespace"),
     Permit("script", re.escape(_SVG), "a namespace"),
     Permit(
@@ -108,12 +104,6 @@ PERMITS = (
         "in a message of the theme to developers",
     ),
     Permit("script", r"https://clipboardjs\.com/", "in a license's comment"),
-    Permit(
-        "script",
-        r"https://developer\.mozilla\.org/en-US/docs/Web/JavaScript/Guide/"
-        r"Regular_Expressions#escaping",
-        "in a comment of Sphinx",
-    ),
 )
 
 # Kinds of files by how they are read. What is only shown, heard or saved names no

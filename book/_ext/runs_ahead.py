@@ -10,40 +10,36 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 
 class RunsAhead:
-    """Runs of chapters that have begun before they are asked for.
+    """Runs of chapters that begin before they are asked for.
 
     Parameters
     ----------
-    workers : int, optional
-        How many run at once; one for each processor unless said otherwise.
+    runs : dict of str to callable
+        For each chapter, what runs it and keeps what came of it; they begin in this
+        order, one for each processor at once.
+    reasons : dict of str to str
+        Why each of them has to run.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        if workers is None:
-            workers = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count()
+    def __init__(
+        self, runs: Mapping[str, Callable[[], object]], reasons: dict[str, str]
+    ) -> None:
+        self.reasons = reasons
+        has_affinity = hasattr(os, "sched_getaffinity")
+        workers = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count()
         self._places = threading.Semaphore(workers or 1)
-        self._futures: dict[str, Future[None]] = {}
+        self._futures: dict[str, Future[None]] = {name: Future() for name in runs}
         self._given_up = threading.Event()
-
-    def begin(self, runs: dict[str, Callable[[], object]]) -> None:
-        """Begin runs, in the order in which they are given.
-
-        Parameters
-        ----------
-        runs : dict of str to callable
-            For each chapter, what runs it and keeps what came of it.
-        """
-        self._futures = {name: Future() for name in runs}
-        # A thread that waits for its chapter does not keep a build from ending that has
-        # failed at another one: daemons are left behind, and their kernels ended.
+        # A build that has failed at one chapter does not wait for the others: daemons
+        # are left behind, and their kernels ended.
         threading.Thread(target=self._run_all, args=(runs,), daemon=True).start()
 
-    def _run_all(self, runs: dict[str, Callable[[], object]]) -> None:
+    def _run_all(self, runs: Mapping[str, Callable[[], object]]) -> None:
         for name, run in runs.items():
             self._places.acquire()
             if self._given_up.is_set():
@@ -60,8 +56,8 @@ class RunsAhead:
         finally:
             self._places.release()
 
-    def wait_for(self, name: str) -> bool:
-        """Wait until a chapter has run; return whether it was among those begun.
+    def wait_for(self, name: str) -> None:
+        """Wait until a chapter has run.
 
         Parameters
         ----------
@@ -73,14 +69,8 @@ class RunsAhead:
         ChapterError
             What stopped the chapter.
         """
-        future = self._futures.pop(name, None)
-        if future is not None:
-            future.result()
-        return future is not None
+        self._futures[name].result()
 
     def give_up(self) -> None:
         """Begin no more runs."""
         self._given_up.set()
-
-
-_HAS_AFFINITY = hasattr(os, "sched_getaffinity")

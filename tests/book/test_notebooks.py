@@ -16,6 +16,11 @@ HIDDEN, SHOWN = True, False
     ("cells", "kept"),
     [
         pytest.param(
+            [("x = 0\nfor i in (1, 2):\n    x += i", HIDDEN), ("print(x)", SHOWN)],
+            ["x = 0\nfor i in (1, 2):\n    x += i", "print(x)"],
+            id="what is added to stays with its beginning",
+        ),
+        pytest.param(
             [("x = 1\nglue(x=x)\nassert x == 1", HIDDEN), ("print(x)", SHOWN)],
             ["x = 1", "print(x)"],
             id="what is used stays, without what is for the page",

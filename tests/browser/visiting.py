@@ -1,6 +1,7 @@
 """What a page looks like to a browser: one visit gathers it, many tests ask for it."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ def listen(page: Page, host: str) -> list[str]:
     return problems
 
 
+# What `listen` says of a picture that the browser no longer wanted.
+GIVEN_UP = re.compile(r"failed: \S+/_images/\S+: net::ERR_ABORTED$")
+
 # Load pictures that the page would load later, and wait until all are decoded.
 LOAD_IMAGES = """async () => {
     const images = [...document.images];
@@ -142,10 +146,12 @@ FIND_SHOUTING = """() => [...document.querySelectorAll("article .pasted-text")]
         !== getComputedStyle(e.parentElement).fontWeight)
     .map(e => e.textContent)"""
 
-# Open hidden solutions first: what is hidden has no size.
+# Open hidden solutions, and show what terms mean, first: what is hidden has no size.
 MEASURE_MATH = """() => {
     document.querySelectorAll("details").forEach(details => { details.open = true; });
-    return [...document.querySelectorAll("math")].map(math => {
+    const meanings = [...document.querySelectorAll(".meaning")];
+    meanings.forEach(meaning => meaning.showPopover());
+    const measured = [...document.querySelectorAll("math")].map(math => {
         const box = math.getBoundingClientRect();
         return {
             on_paper: math.closest(".onlyprint") !== null,
@@ -155,6 +161,8 @@ MEASURE_MATH = """() => {
             height: box.height,
         };
     });
+    meanings.forEach(meaning => meaning.hidePopover());
+    return measured;
 }"""
 
 
@@ -195,9 +203,14 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         overflow = page.evaluate(FIND_OVERFLOW) if measured else []
         screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
         screenshot.parent.mkdir(parents=True, exist_ok=True)
+        before = len(problems)
         page.screenshot(path=screenshot, full_page=True)
-        # Taking it makes the window narrow for a moment, and asks for other pictures.
+        # Taking it makes the window narrow for a moment, and asks for other pictures;
+        # those that are not there yet when it is wide again, the browser gives up.
         page.evaluate(LOAD_IMAGES)
+        problems[before:] = [
+            problem for problem in problems[before:] if not GIVEN_UP.match(problem)
+        ]
         formulas = page.evaluate(MEASURE_MATH) if measured else []
         if measured:
             overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open

@@ -38,6 +38,9 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# The name of a clip path in an SVG: it tells the last digits of its place, which drawing
+# a second, narrow form changes.
+_CLIP = re.compile(r"\bp[0-9a-f]{10}\b")
 # tqdm writes over its line, again and again.
 _BAR = re.compile(r"\r[^\r\n]*")
 
@@ -266,7 +269,10 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         elif kind == "error":
             found.append(("error", f"{output['ename']}: {output['evalue']}"))
         elif "scrapbook" not in output["metadata"]:
-            found += sorted(output["data"].items())
+            found += sorted(
+                (kind, _CLIP.sub("p", content) if kind == "image/svg+xml" else content)
+                for kind, content in output["data"].items()
+            )
     lasting = ((name, _BAR.sub("", text)) for name, text in streams.items())
     return sorted((name, text) for name, text in lasting if text) + found
 
