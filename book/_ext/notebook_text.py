@@ -20,6 +20,7 @@ from docutils.utils import new_document
 from sphinx.application import Sphinx
 from sphinx_markdown_builder.contexts import IndentContext, SubContext, TableContext
 from sphinx_markdown_builder.translator import MarkdownTranslator
+from tabulate import tabulate
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ class NotebookText(MarkdownTranslator):
 
     def visit_table(self, node: nodes.Element) -> None:
         self.ensure_eol(2)
-        self._push_context(TableContext())
+        self._push_context(_Table())
 
     def depart_table(self, node: nodes.Element) -> None:
         self._pop_context()
@@ -291,6 +292,18 @@ class NotebookText(MarkdownTranslator):
     # For the page alone.
     visit_answer_form = visit_exercise_places = visit_takes_player = visit_raw
     visit_meaning = visit_raw
+
+
+class _Table(TableContext):
+    """A table in which numbers stay as they are written: 0.160 does not become 0.16."""
+
+    def make(self) -> str:
+        rows = [self.make_row(row) for row in (*self.headers, *self.body)]
+        table = tabulate(
+            rows[1:], headers=rows[0], tablefmt="github", disable_numparse=True
+        )
+        before = self.internal_context.make()
+        return f"{before}\n\n{table}" if before else str(table)
 
 
 def _taken_title(node: nodes.Element) -> str:

@@ -28,7 +28,7 @@ QUESTIONS = {
     "How big a step": "learning-rate",
     "detach": "health#keep-numbers-not-tensors",
     "batch size": "schedule#how-large-a-batch-pays",
-    "warm-up": "schedule#a-falling-rate",
+    "warm-up": "glossary#term-warm-up",
     "NaN": "clipping#what-clipping-does-not-cure",
     "zero_grad": "gradient#gradients-add-up-until-you-clear-them",
     "momentum": "optimizers#momentum",

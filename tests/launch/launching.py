@@ -38,8 +38,8 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# The name of a clip path in an SVG: it tells the last digits of its place, which drawing
-# a second, narrow form changes.
+# The name of a clip path in an SVG tells the last digits of its place, which drawing a
+# second, narrow form changes.
 _CLIP = re.compile(r"\bp[0-9a-f]{10}\b")
 # tqdm writes over its line, again and again.
 _BAR = re.compile(r"\r[^\r\n]*")
