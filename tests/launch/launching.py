@@ -38,9 +38,6 @@ START_SECONDS = 180
 CELL_SECONDS = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# The name of a clip path in an SVG tells the last digits of its place, which drawing a
-# second, narrow form changes.
-_CLIP = re.compile(r"\bp[0-9a-f]{10}\b")
 # tqdm writes over its line, again and again.
 _BAR = re.compile(r"\r[^\r\n]*")
 
@@ -258,7 +255,8 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
 
     Pieces of one stream are joined: where they are cut depends on the moment. Bars of
     progress and the messages of `glue` are left out, as they are on a page. An error
-    is told by its name and its text.
+    is told by its name and its text. A picture is told by its PNG: drawing a second,
+    narrow form moves the SVG's numbers in their last digits.
     """
     found: list[tuple[str, Any]] = []
     streams: dict[str, str] = {}
@@ -269,10 +267,10 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         elif kind == "error":
             found.append(("error", f"{output['ename']}: {output['evalue']}"))
         elif "scrapbook" not in output["metadata"]:
-            found += sorted(
-                (kind, _CLIP.sub("p", content) if kind == "image/svg+xml" else content)
-                for kind, content in output["data"].items()
-            )
+            data = dict(output["data"])
+            if "image/png" in data and "image/svg+xml" in data:
+                data["image/svg+xml"] = "as the PNG"
+            found += sorted(data.items())
     lasting = ((name, _BAR.sub("", text)) for name, text in streams.items())
     return sorted((name, text) for name, text in lasting if text) + found
 

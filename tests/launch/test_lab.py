@@ -126,11 +126,13 @@ def test_chapters_read_like_their_pages(
     )
     assert shown.locator("details[open]").count() == 0
     solution = shown.locator("details", has_text="Two units in a row")
-    formula = solution.locator("mjx-container, .katex, .math").first
-    assert not formula.is_visible()
+    code = solution.locator("pre", has_text="def collapse")
+    assert not code.is_visible()
     solution.locator("summary").click()
-    expect(formula).to_be_visible()
-    expect(solution.locator("pre", has_text="def collapse")).to_be_visible()
+    expect(code).to_be_visible()
+    if fixture == "server":  # jupyterlab-myst draws formulas its own way
+        formula = solution.locator("mjx-container, .katex, .math")
+        expect(formula.first).to_be_visible()
 
 
 def test_a_launched_chapter_runs_to_its_end(page: Page, server: Server):
