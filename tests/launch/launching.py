@@ -25,6 +25,7 @@ import requests
 import websocket
 
 from book import SITE
+from descent.page.narrow import ASKED
 
 # The branch that holds everything.
 PUBLISHED = SITE.parent / "notebooks"
@@ -255,8 +256,7 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
 
     Pieces of one stream are joined: where they are cut depends on the moment. Bars of
     progress and the messages of `glue` are left out, as they are on a page. An error
-    is told by its name and its text. A picture is told by its PNG: drawing a second,
-    narrow form moves the SVG's numbers in their last digits.
+    is told by its name and its text.
     """
     found: list[tuple[str, Any]] = []
     streams: dict[str, str] = {}
@@ -267,10 +267,7 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         elif kind == "error":
             found.append(("error", f"{output['ename']}: {output['evalue']}"))
         elif "scrapbook" not in output["metadata"]:
-            data = dict(output["data"])
-            if "image/png" in data and "image/svg+xml" in data:
-                data["image/svg+xml"] = "as the PNG"
-            found += sorted(data.items())
+            found += sorted(output["data"].items())
     lasting = ((name, _BAR.sub("", text)) for name, text in streams.items())
     return sorted((name, text) for name, text in lasting if text) + found
 
@@ -314,7 +311,9 @@ def launched(root: Path, home: Path) -> Iterator[Server]:
                 f"--ServerApp.root_dir={root}",
             ],
             cwd=root,
-            env=fresh_environment(home),
+            # Figures are drawn in both forms, as in the build: drawing the second moves
+            # the first by the last digits of its numbers.
+            env={**fresh_environment(home), ASKED: "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
