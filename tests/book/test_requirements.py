@@ -14,6 +14,7 @@ from pathlib import Path
 import jupytext
 from building import ROOT
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 OWN = {"descent", "recorder"}
@@ -80,3 +81,26 @@ def test_what_the_builder_and_the_chapters_import_is_in_requirements():
         if not {canonicalize_name(p) for p in providers.get(name, [])} & have
     }
     assert missing == set()
+
+
+def test_what_is_pinned_can_be_installed_by_every_python_that_the_package_admits():
+    """Debian 12 has Python 3.11.2; a pin that wants 3.11.5 ends its `make book`."""
+    admitted = SpecifierSet(metadata.metadata("descent")["Requires-Python"])
+    (oldest,) = (f"{each.version}.0" for each in admitted if each.operator == ">=")
+    pins = re.findall(
+        r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(), re.MULTILINE
+    )
+    refused = {
+        name: wanted
+        for name in pins
+        if (wanted := wanted_python(name)) and oldest not in SpecifierSet(wanted)
+    }
+    assert refused == {}
+
+
+def wanted_python(name: str) -> str | None:
+    """Return which Pythons a package admits; nothing if it is not installed here."""
+    try:
+        return metadata.metadata(name)["Requires-Python"]
+    except metadata.PackageNotFoundError:
+        return None
