@@ -20,12 +20,12 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.builders.html._assets import _JavaScript
 from sphinx_exercise.nodes import solution_node
 
 import order
 from notebook_text import numbered
 from notebooks import binder, colab
+from scripts_of_nodes import script_for
 
 
 class answer_form(nodes.General, nodes.Element):
@@ -129,19 +129,11 @@ def _visit_places(translator: Any, node: exercise_places) -> None:
     raise nodes.SkipNode
 
 
-def _add_script(
-    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Let a page load the script if it has a field."""
-    if doctree is not None and next(doctree.findall(answer_form), None) is not None:
-        script = _JavaScript("_static/answers.js", priority=500, defer="defer")
-        context["script_files"].append(script)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_node(answer_form, html=(_visit_form, None))
     app.add_node(exercise_places, html=(_visit_places, None))
     app.connect("doctree-resolved", _put_below_cells, priority=order.ANSWERS)
-    app.connect("html-page-context", _add_script, priority=order.FILES_OF_SOME_PAGES)
+    add = script_for(answer_form, "answers.js")
+    app.connect("html-page-context", add, priority=order.FILES_OF_SOME_PAGES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,11 +13,12 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.builders.html._assets import _CascadingStyleSheet, _JavaScript
+from sphinx.builders.html._assets import _CascadingStyleSheet
 
 import order
 from descent.page.explorable import take_apart
 from descent.page.explorable.bundle import bundle, explorable_modules, style
+from scripts_of_nodes import deferred, has
 
 FOLDER = "explorables"
 
@@ -67,12 +68,10 @@ def _add_files(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Let a page load the script and the style if it has something to touch."""
-    if doctree is not None and next(doctree.findall(explorable_data), None) is not None:
-        folder = f"_static/{FOLDER}"
+    if has(doctree, explorable_data):
         wanted = {"data-bundle": _bundle_of(name)}
-        script = _JavaScript(f"{folder}/load.js", priority=500, defer="defer", **wanted)
-        context["script_files"].append(script)
-        sheet = _CascadingStyleSheet(f"{folder}/explorables.css", priority=500)
+        context["script_files"].append(deferred(f"{FOLDER}/load.js", **wanted))
+        sheet = _CascadingStyleSheet(f"_static/{FOLDER}/explorables.css", priority=500)
         context["css_files"].append(sheet)
 
 

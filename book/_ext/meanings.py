@@ -60,6 +60,7 @@ class Meanings:
         self._reread: set[str] = set()
         self._said: dict[str, list[nodes.Node]] | None = None
         self._pages: set[str] = set()
+        self._uses: dict[str, list[str]] = {}
 
     def note(self, app: Sphinx, doctree: nodes.document) -> None:
         """Note that a page has been read anew."""
@@ -80,6 +81,7 @@ class Meanings:
             return
         if self._said is None:
             self._said = {**self._terms(app), **self._works(app)}
+            self._uses = self._leading(app)
         met: set[str] = set()
         for link in list(doctree.findall(nodes.reference)):
             page, _, entry = link.get("refuri", "").partition("#")
@@ -136,7 +138,7 @@ class Meanings:
                 link.replace_self(nodes.Text(link.astext()))
         return copy
 
-    def _uses(self, app: Sphinx) -> dict[str, list[str]]:
+    def _leading(self, app: Sphinx) -> dict[str, list[str]]:
         """Return the pages that lead to each entry, in the order of the book."""
         env = app.env
         known, uses = _entries(env), defaultdict(set)
@@ -158,27 +160,25 @@ class Meanings:
 
     def _lead_back(self, app: Sphinx, doctree: nodes.document, name: str) -> None:
         """Let the entries of a page say from where they are linked."""
-        uses = self._uses(app)
         for item in doctree.findall(nodes.definition_list_item):
             for definition in item.findall(nodes.definition):
                 terms = item.findall(nodes.term)
                 ids = [entry for term in terms for entry in term["ids"]]
-                definition += self._back(app, name, ids, uses, "Linked in")
+                definition += self._back(app, name, ids, "Linked in")
         for work in doctree.findall(nodes.citation):
-            work += self._back(app, name, work["ids"], uses, "Cited in")
+            work += self._back(app, name, work["ids"], "Cited in")
 
     def _back(
         self,
         app: Sphinx,
         name: str,
         ids: list[str],
-        uses: dict[str, list[str]],
         words: str,
     ) -> list[nodes.Node]:
         """Return a line with the links back from an entry, if there are any."""
         line = nodes.paragraph(classes=["backlinks"])
         for entry in ids:
-            for page in uses.get(entry, []):
+            for page in self._uses.get(entry, []):
                 if page == name:
                     continue
                 line += nodes.Text(", " if line.children else f"{words} ")

@@ -18,7 +18,7 @@ ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`
 
 ===================  =============  ================================================
 (500)                `execution`    opens the kept runs; says which pages show one that
-                                    does not stand any more
+                                    does not stand any more; begins to run those
 (500)                `contents`     stops at a chapter that is not in ``_toc.yml``
 ===================  =============  ================================================
 

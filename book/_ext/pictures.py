@@ -30,7 +30,6 @@ from typing import Any
 from docutils import nodes
 from PIL import Image
 from sphinx.application import Sphinx
-from sphinx.builders.html._assets import _JavaScript
 from sphinx.util import logging
 
 import order
@@ -39,6 +38,7 @@ from descent.page.figures import DARK, GROUND, on_dark
 from descent.page.narrow import NARROW
 from execution import executed_notebook
 from picture_check import place_of
+from scripts_of_nodes import script_for
 
 logger = logging.getLogger(__name__)
 
@@ -325,19 +325,11 @@ def _visit_animation(translator: Any, node: animation) -> None:
     raise nodes.SkipNode
 
 
-def _add_player(
-    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Let a page load the player if it has an animation."""
-    if doctree is not None and next(doctree.findall(animation), None) is not None:
-        player = _JavaScript("_static/player.js", priority=500, defer="defer")
-        context["script_files"].append(player)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_node(paired_figure, html=(_visit_pair, None))
     app.add_node(animation, html=(_visit_animation, None))
     app.connect("doctree-read", _pair_pictures, priority=order.PICTURES)
-    app.connect("html-page-context", _add_player, priority=order.FILES_OF_SOME_PAGES)
+    add = script_for(animation, "player.js")
+    app.connect("html-page-context", add, priority=order.FILES_OF_SOME_PAGES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,7 +26,6 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.builders.html._assets import _JavaScript
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -34,6 +33,7 @@ from sphinx.util.docutils import SphinxDirective
 import order
 from descent.page.audio import TAKES
 from execution import executed_notebook
+from scripts_of_nodes import script_for
 
 logger = logging.getLogger(__name__)
 
@@ -175,15 +175,6 @@ def _visit_player(translator: Any, node: takes_player) -> None:
     raise nodes.SkipNode
 
 
-def _add_script(
-    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Let a page load the script if it has a player."""
-    if doctree is not None and next(doctree.findall(takes_player), None) is not None:
-        script = _JavaScript("_static/takes.js", priority=500, defer="defer")
-        context["script_files"].append(script)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_node(takes_player, html=(_visit_player, None))
@@ -191,5 +182,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("takes", TakesAgain)
     app.connect("env-before-read-docs", _read_again)
     app.connect("doctree-resolved", _put_players, priority=order.SOUNDS)
-    app.connect("html-page-context", _add_script, priority=order.FILES_OF_SOME_PAGES)
+    add = script_for(takes_player, "takes.js")
+    app.connect("html-page-context", add, priority=order.FILES_OF_SOME_PAGES)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

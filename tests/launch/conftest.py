@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 from launching import PUBLISHED, Server, launched, prepare, settle
+from playwright.sync_api import Browser, Page
 
 sys.path.append(str(Path(__file__).parents[1] / "browser"))
 from driving import browser
 
 __all__ = ["bare_server", "browser", "home", "server"]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a page on a desktop, which waits long for a server."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(120_000)
+    yield page
+    page.context.close()
 
 
 def copied(folder: Path) -> Path:

@@ -267,10 +267,7 @@ def shown(outputs: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         elif kind == "error":
             found.append(("error", f"{output['ename']}: {output['evalue']}"))
         elif "scrapbook" not in output["metadata"]:
-            data = dict(output["data"])
-            if "image/png" in data and "image/svg+xml" in data:
-                data["image/svg+xml"] = "as the PNG"  # the same picture
-            found += sorted(data.items())
+            found += sorted(output["data"].items())
     lasting = ((name, _BAR.sub("", text)) for name, text in streams.items())
     return sorted((name, text) for name, text in lasting if text) + found
 

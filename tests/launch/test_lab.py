@@ -10,12 +10,11 @@ notebook for each cell: it gets one chapter.)
 """
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from launching import Server, published
 from nbformat.v4 import new_markdown_cell, new_notebook
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from reading import page_of, texts
 
 from book import with_cells
@@ -40,14 +39,6 @@ VIEWERS = {
     "Notebook 7": ("server", "notebooks", slice(1, 4)),
     "Lab with jupyterlab-myst": ("bare_server", "lab/tree", slice(1, 2)),
 }
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(120 * SECONDS)
-    yield page
-    page.context.close()
 
 
 def opened(page: Page, address: str, server: Server, drawn: int) -> Locator:

@@ -90,14 +90,6 @@ def at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield running
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60 * SECONDS)
-    yield page
-    page.context.close()
-
-
 def status(page: Page) -> Locator:
     return page.locator(".live [role=status]")
 
