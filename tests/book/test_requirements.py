@@ -101,6 +101,6 @@ def test_what_is_pinned_can_be_installed_by_every_python_that_the_package_admits
 def wanted_python(name: str) -> str | None:
     """Return which Pythons a package admits; nothing if it is not installed here."""
     try:
-        return metadata.metadata(name)["Requires-Python"]
+        return metadata.metadata(name).get("Requires-Python")
     except metadata.PackageNotFoundError:
         return None

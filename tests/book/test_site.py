@@ -202,9 +202,10 @@ def test_the_books_own_solution_is_right(label):
 
 @pytest.mark.parametrize("page", LESSONS)
 def test_a_hint_stands_closed_before_each_solution(page, pages):
-    for solution in pages[page].select("main .solution"):
-        hint = solution.find_previous_sibling("div", class_="admonition")
-        assert {"hint", "dropdown"} <= set(hint["class"]), solution.text[:60]
+    for solution in pages[page].select("main details.solution"):
+        hint = solution.find_previous_sibling(class_="admonition")
+        assert hint.name == "details" and not hint.has_attr("open")
+        assert "hint" in hint["class"], solution.text[:60]
         assert 5 <= len(hint.text.split()) <= 80
 
 
@@ -214,7 +215,7 @@ def test_below_a_cell_of_an_exercise_stand_a_field_or_its_output_and_links(page,
     cells = {cell.id: cell.source for cell in notebook.cells}
     solved_in_code = set()
     for exercise in pages[page].select("main .exercise"):
-        solution = exercise.find_next_sibling("div", class_="solution")
+        solution = exercise.find_next_sibling(class_="solution")
         between = BeautifulSoup("", "html.parser")
         for part in list(exercise.find_next_siblings()):
             if part is solution:
