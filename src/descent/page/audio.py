@@ -162,24 +162,26 @@ def _levels(sound: np.ndarray) -> np.ndarray:
 
 
 def _picture(levels: np.ndarray) -> Image.Image:
-    """Return levels in colors, two pixels a bin and one a frame."""
+    """Return levels in colors, two pixels a bin and two a frame."""
     shown = np.clip(1 + levels / _RANGE, 0, 1)
     colors = np.round(mpl.colormaps[MAP](shown)[..., :3] * 255).astype(np.uint8)
-    image = Image.fromarray(colors).resize((colors.shape[1], 2 * colors.shape[0]))
+    image = Image.fromarray(colors)
+    image = image.resize((2 * image.width, 2 * image.height))
     return image.quantize(64, dither=Image.Dither.NONE)
 
 
 def _row(take: Mapping[str, Any]) -> str:
     """Return the HTML of one sound in a notebook; nothing plays or loads by itself."""
     name = html.escape(take["name"], quote=True)
-    # What a row holds stands beside each other, the text at half its height.
+    # What a row holds stands beside each other, the text at half its height; a cell's
+    # output is narrow, so the picture has half its width.
     middle = "vertical-align: middle"
     return (
         f'<div class="player"><span style="{middle}; '
         f'display: inline-block; width: 9em">{name}</span>'
         f'<img class="dark-light" alt="Spectrogram of: {name}" '
         f'src="data:image/png;base64,{take["png"]}" '
-        f'width="{take["width"]}" height="{take["height"]}" loading="lazy" '
+        f'width="{take["width"] // 2}" height="{take["height"]}" loading="lazy" '
         f'style="{middle}"> '
         f'<audio controls preload="none" aria-label="{name}" '
         f'src="data:audio/wav;base64,{take["wav"]}" style="{middle}"></audio></div>'
