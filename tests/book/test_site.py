@@ -204,7 +204,8 @@ def test_the_books_own_solution_is_right(label):
 def test_a_hint_stands_closed_before_each_solution(page, pages):
     for solution in pages[page].select("main details.solution"):
         hint = solution.find_previous_sibling(class_="admonition")
-        assert hint.name == "details" and not hint.has_attr("open")
+        assert hint.name == "details"
+        assert not hint.has_attr("open")
         assert "hint" in hint["class"], solution.text[:60]
         assert 5 <= len(hint.text.split()) <= 80
 
