@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import descent
-from book import numbered_chapters, table_of_contents
+from book import ROOT, numbered_chapters, table_of_contents
 
 FOLDER = Path(descent.__file__).parent
 WINGS = ("", "clipping", "music", "page")
@@ -84,3 +84,12 @@ def test_a_module_says_last_which_chapter_it_belongs_to(path):
     named = re.findall(r":doc:`/([\w-]+)`", last)
     assert named or last.startswith("Belongs to no chapter: ")
     assert set(named) <= {table_of_contents()[0], *numbered_chapters()}
+
+
+def test_the_api_page_shows_every_module_lowest_floor_first():
+    page = (ROOT / "book" / "api.md").read_text("utf8")
+    shown = re.findall(r"automodule:: descent\.([\w.]+)", page)
+    # What clippers have inside is shown where they are, a wing by its modules.
+    inside = [name for name in ORDER if name.startswith("clipping.")]
+    expected = [name for name in ORDER if name not in {*inside, "music", "page"}]
+    assert [name for name in shown if name in ORDER] == expected

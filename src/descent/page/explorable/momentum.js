@@ -76,10 +76,12 @@ function render({ model, el }) {
       const [x, y] = [0, 1].map((i) => (line[0][i] + line[1][i]) / 2);
       if (x < RATES[1] - 0.05 && y < 0.88) plane.text(x, y, String(steps), { class: "ex-note ex-on-map" });
     }
-    // Where ringing begins along the ravine, and where it ends across it.
+    // Where ringing begins along the ravine, and where it ends across it, on the map.
     const edge = (rateAt) =>
       plane.line(
-        Array.from({ length: 101 }, (_, i) => [rateAt(Math.sqrt(i / 100)), i / 100]),
+        Array.from({ length: 101 }, (_, i) => [rateAt(Math.sqrt(i / 100)), i / 100]).filter(
+          ([rate, momentum]) => leaves(rate, momentum, curvatures) < 1,
+        ),
         { stroke: "#1f2328", "stroke-width": 1.8, "stroke-dasharray": "2 4" },
       );
     edge((root) => (1 - root) ** 2 / along);
