@@ -79,6 +79,9 @@ def listen(page: Page, host: str) -> list[str]:
     return problems
 
 
+# A JPEG, which a browser writes in half the time, cannot be taller.
+TALLEST = 65_000
+
 # What `listen` says of a picture that the browser no longer wanted.
 GIVEN_UP = re.compile(r"failed: \S+/_images/\S+: net::ERR_ABORTED$")
 
@@ -201,10 +204,12 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         # A page is as wide in the dark as in the light.
         measured = form.scheme == "light"
         overflow = page.evaluate(FIND_OVERFLOW) if measured else []
-        screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.png"
+        screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.jpg"
         screenshot.parent.mkdir(parents=True, exist_ok=True)
         before = len(problems)
-        page.screenshot(path=screenshot, full_page=True)
+        tall = page.evaluate("document.documentElement.scrollHeight")
+        part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
+        page.screenshot(path=screenshot, full_page=True, clip=part, quality=80)
         # Taking it makes the window narrow for a moment, and asks for other pictures;
         # those that are not there yet when it is wide again, the browser gives up.
         page.evaluate(LOAD_IMAGES)

@@ -31,7 +31,10 @@ rat + 1
 
 # They take minutes, and in the build they have run in the same way. Who changes how
 # chapters are launched sets DESCENT_EVERY_CHAPTER.
-LONG = {"autoclip", "clipping", "experiment", "health", "sick"}
+LONG = {
+    *("autoclip", "clipping", "experiment", "health", "optimizers"),
+    *("separation", "sick"),
+}
 if os.environ.get("DESCENT_EVERY_CHAPTER"):
     LONG = set()
 each_chapter = pytest.mark.parametrize(

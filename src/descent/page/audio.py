@@ -8,21 +8,24 @@ page makes one player, which switches between them while it plays.
 Belongs to :doc:`/separation`.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import wave
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from PIL import Image
 
 from descent import checks
-from descent.music.spectrogram import N_FFT, stft
 from descent.page.figures import MAP
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["TAKES", "Players", "wav"]
 
@@ -94,13 +97,16 @@ class Players:
     """
 
     def __init__(
-        self, sounds: Mapping[str, np.ndarray | torch.Tensor], sample_rate: int = 8000
+        self, sounds: Mapping[str, np.ndarray | Tensor], sample_rate: int = 8000
     ) -> None:
+        # With PyTorch, without which the builder starts sooner; it only reads `TAKES`.
+        from descent.music.spectrogram import N_FFT
+
         if not sounds:
             raise ValueError("sounds must hold at least one waveform, got none")
         waves = {}
         for name, waveform in sounds.items():
-            if isinstance(waveform, torch.Tensor):
+            if checks.is_tensor(waveform):
                 waveform = waveform.detach().cpu().numpy()
             sound = np.asarray(waveform, np.float32)
             if sound.ndim != 1 or sound.size <= N_FFT // 2:
@@ -156,6 +162,10 @@ class Players:
 
 def _levels(sound: np.ndarray) -> np.ndarray:
     """Return a spectrogram in decibels, shape (bins, frames), low bins last."""
+    import torch
+
+    from descent.music.spectrogram import stft
+
     magnitude = stft(torch.from_numpy(np.ascontiguousarray(sound))).abs()
     lowest: np.ndarray = 20 * np.log10(magnitude.T.numpy()[:_BINS][::-1] + 1e-5)
     return lowest

@@ -45,13 +45,13 @@ def sortable_table(
     ----------
     rows : sequence of mapping
         The table's rows, in the order in which they are shown at first.
-    columns : mapping of str to str or callable
+    columns : mapping
         By the head of each column the key of its value in a row, or a function of a
         row that returns the text. The first column names the row. None is left empty
         and sorted last; numbers are sorted as numbers.
     caption : str
         What the table holds.
-    links : mapping of str to str, optional
+    links : mapping, optional
         By the head of a column the key of an address that its text leads to.
 
     Returns

@@ -22,8 +22,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from torch import Tensor
 
+from descent import checks
 from descent.page import narrow
 from descent.page.explorable.bundle import (
     bundle,
@@ -176,7 +176,7 @@ def take_apart(svg: str) -> Explorable | None:
 
 def _plain(name: str, value: object) -> Any:
     """Return `value` as JSON can hold it; `name` is for the message."""
-    if isinstance(value, Tensor):
+    if checks.is_tensor(value):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype == np.float32:
