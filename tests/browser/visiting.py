@@ -194,8 +194,16 @@ class Visit:
     screenshot: Path
 
 
+def keep_screenshot(page: Page, path: Path, form: Form) -> None:
+    """Leave a picture of a whole page among the artifacts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tall = page.evaluate("document.documentElement.scrollHeight")
+    part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
+    page.screenshot(path=path, full_page=True, clip=part, quality=80)
+
+
 def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit:
-    """Look at a page; leave a screenshot among the artifacts."""
+    """Look at a page; in the light, keep a screenshot of it."""
     page = context.new_page()
     try:
         problems = listen(page, urlsplit(address).netloc)
@@ -205,17 +213,16 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         measured = form.scheme == "light"
         overflow = page.evaluate(FIND_OVERFLOW) if measured else []
         screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.jpg"
-        screenshot.parent.mkdir(parents=True, exist_ok=True)
-        before = len(problems)
-        tall = page.evaluate("document.documentElement.scrollHeight")
-        part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
-        page.screenshot(path=screenshot, full_page=True, clip=part, quality=80)
-        # Taking it makes the window narrow for a moment, and asks for other pictures;
-        # those that are not there yet when it is wide again, the browser gives up.
-        page.evaluate(LOAD_IMAGES)
-        problems[before:] = [
-            problem for problem in problems[before:] if not GIVEN_UP.match(problem)
-        ]
+        if measured:
+            before = len(problems)
+            keep_screenshot(page, screenshot, form)
+            # Taking it makes the window narrow for a moment, and asks for other
+            # pictures; those that are not there yet when it is wide again, the browser
+            # gives up.
+            page.evaluate(LOAD_IMAGES)
+            problems[before:] = [
+                problem for problem in problems[before:] if not GIVEN_UP.match(problem)
+            ]
         formulas = page.evaluate(MEASURE_MATH) if measured else []
         if measured:
             overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
