@@ -67,7 +67,12 @@
     }
 
     get place() {
-      const run = this.source ? context.currentTime - this.began : 0;
+      return this.placeAt(this.source ? context.currentTime : 0);
+    }
+
+    /** The place at a time of the clock, which runs on between two looks at it. */
+    placeAt(time) {
+      const run = this.source ? time - this.began : 0;
       return Math.min(this.from + Math.max(run, 0), this.seconds);
     }
 
@@ -97,13 +102,14 @@
       }
       const chosen = this.choices.find((choice) => choice.checked).dataset.sound;
       if (!this.playing || chosen !== sound) return; // changed while it loaded
-      const place = this.place;
+      const now = context.currentTime;
+      const place = this.placeAt(now);
       this.silence();
       const gain = new GainNode(context);
       const source = new AudioBufferSourceNode(context, { buffer });
       source.connect(gain).connect(context.destination);
       source.onended = () => source === this.source && this.end();
-      this.began = context.currentTime;
+      this.began = now;
       this.from = place;
       gain.gain.setValueAtTime(0, this.began);
       gain.gain.linearRampToValueAtTime(1, this.began + CHANGE);

@@ -328,7 +328,7 @@ def steady_part(rule: str, name: str, start, s, wanted: np.ndarray) -> int:
 def test_rules_agree_with_torch_at_any_rate_beta_and_start(call: Call, name: str):
     compared = []
 
-    @settings(max_examples=8)
+    @settings(max_examples=4)
     @given(cases=st.lists(several, min_size=4, max_size=4))
     def agree(cases):
         cases = [{**case, "name": name} for case in cases]

@@ -374,10 +374,8 @@ def _split_tunes() -> tuple[list[list[tuple[int, str]]], ...]:
     return tuple([tunes[i] for i in part] for part in (training, validation, test))
 
 
-def _play_split(
-    tunes: list[list[tuple[int, str]]], count: int, settings: _Settings
-) -> Split:
-    """Choose and play the pieces of one split."""
+def _choose(tunes: list[list[tuple[int, str]]], count: int) -> list[tuple[int, str]]:
+    """Return tune and name of each piece: first one of every tune, then another."""
     available = sum(map(len, tunes))
     if count > available:
         raise ValueError(
@@ -385,8 +383,14 @@ def _play_split(
             f"split, got {count}"
         )
     rounds = range(max(map(len, tunes)))
-    chosen = [tune[i] for i in rounds for tune in tunes if i < len(tune)][:count]
+    return [tune[i] for i in rounds for tune in tunes if i < len(tune)][:count]
 
+
+def _play_split(
+    tunes: list[list[tuple[int, str]]], count: int, settings: _Settings
+) -> Split:
+    """Choose and play the pieces of one split."""
+    chosen = _choose(tunes, count)
     how = (settings.seconds, settings.tempo, settings.transpose)
     chorales = [read_chorale(name) for _, name in chosen]
     sources = []

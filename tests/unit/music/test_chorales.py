@@ -50,17 +50,24 @@ def test_soprano_and_accompaniment_are_what_their_names_say(chorales):
     assert share[1] > 0.1
 
 
-@pytest.mark.slow
 def test_no_tune_is_in_two_splits_whatever_is_asked_for(chorales):
-    many = load_chorales(pieces=(110, 14, 14), seconds=0.05, cache=False)
-    for splits in (chorales, many, (chorales.training, many.test, many.validation)):
-        for one, two in itertools.combinations(splits, 2):
-            assert not set(one.tunes) & set(two.tunes)
-            assert not set(one.names) & set(two.names)
-            assert not {*one.titles} & {*two.titles} - {""}
-    # Harmonizations of one tune are there to be confused.
-    assert len(set(many.training.tunes)) < 0.8 * len(many.training)
+    for one, two in itertools.combinations(chorales, 2):
+        assert not set(one.tunes) & set(two.tunes)
+        assert not set(one.names) & set(two.names)
+        assert not {*one.titles} & {*two.titles} - {""}
+    # A tune's first harmonization comes before the second one of any.
     assert len(set(chorales.training.tunes)) == 54
+    # All pieces that there are, without playing them.
+    every = [
+        module._choose(tunes, sum(map(len, tunes))) for tunes in module._split_tunes()
+    ]
+    assert sum(map(len, every)) == 364
+    tunes = [{tune for tune, _ in split} for split in every]
+    names = [{name for _, name in split} for split in every]
+    for group in (tunes, names):
+        assert not any(one & two for one, two in itertools.combinations(group, 2))
+    # Harmonizations of one tune are there to be confused.
+    assert len(tunes[0]) < 0.8 * len(every[0])
 
 
 def test_another_process_makes_the_same_samples():
