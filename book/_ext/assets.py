@@ -10,6 +10,7 @@ some page can use; and what no page asks for is taken out of the site.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -243,9 +244,24 @@ def _write_style(app: Sphinx, failure: Exception | None) -> None:
     (static / SHEET).write_text(text, "utf8")
 
 
+def _digest(folder: Path) -> str:
+    """Return what tells the files of a folder, now, from those of another time."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        if "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(folder)}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx, after the extensions that Jupyter Book brings along."""
     _disconnect(app)
+    # Sphinx looks at texts, settings and templates. A page is also written anew when
+    # what it loads has changed, and read anew when what makes it has.
+    app.add_config_value("digest_of_static", _digest(app.srcdir / "_static"), "html")
+    app.add_config_value("digest_of_extensions", _digest(app.srcdir / "_ext"), "env")
     app.connect("html-page-context", _leave_out, priority=order.ASSETS)
     app.connect("build-finished", _write_style, priority=order.UNUSED)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

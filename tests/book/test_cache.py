@@ -1,6 +1,7 @@
 """The kept runs: never stale, never in the way, never broken for good."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -106,6 +107,20 @@ def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
     assert sheet.read_text("utf8") == whole
     for name in ("page", "index"):
         assert small_book.page(name).count("_static/book.js?v=") == 1
+
+    # Styles, scripts and what makes a page, alone.
+    before = small_book.page("page")
+    own = small_book.book / "_static" / "descent.css"
+    own.write_text(own.read_text("utf8") + "p { color: rebeccapurple; }\n")
+    reading = small_book.book / "_static" / "reading.js"
+    reading.write_text(reading.read_text("utf8") + "\n/* read on */\n")
+    template = small_book.book / "_ext" / "repairs.py"
+    template.write_text(template.read_text("utf8") + "\n# Nothing else.\n")
+    assert small_book.build().status == 0
+    assert "rebeccapurple" in sheet.read_text("utf8")
+    assert "read on" in script.read_text("utf8")
+    address = re.compile(r"_static/book\.js\?v=\w+")
+    assert address.findall(small_book.page("page")) != address.findall(before)
 
 
 def test_damaged_runs_are_not_taken(small_book):

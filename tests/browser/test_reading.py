@@ -318,3 +318,16 @@ def test_a_page_opens_from_the_disk(page: Page):
     expect(page.locator("article h1")).to_be_visible()
     assert page.locator("math").count()
     assert problems == []
+
+
+def test_a_line_of_code_as_long_as_they_get_fits_beside_the_menus(
+    page: Page, address: str
+):
+    page.goto(f"{address}experiment.html")
+    too_long = page.locator("article .cell_input pre").evaluate_all(
+        """(all, most) => all.filter(e => e.getClientRects().length
+            && Math.max(...e.textContent.split("\\n").map(l => l.length)) <= most
+            && e.scrollWidth > e.clientWidth).map(e => e.textContent)""",
+        78,
+    )
+    assert too_long == []
