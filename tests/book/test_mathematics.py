@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 from building import ROOT
 from fontTools.ttLib import TTFont
 
+from book import SITE
 from mathematics import to_mathml
 
 
@@ -109,3 +110,14 @@ def test_a_line_with_a_formula_is_as_high_as_others():
     # The text's lines have 1.65 times the size of its letters, the formulas' are
     # larger by 1.12.
     assert max(heights) <= 1.65 / 1.12 * em
+
+
+CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "mover": 2, "munder": 2}
+
+
+@pytest.mark.parametrize("page", sorted(SITE.glob("*.html")), ids=lambda p: p.stem)
+def test_parts_of_formulas_have_all_that_belongs_to_them(page):
+    html = BeautifulSoup(page.read_text("utf8"), "html.parser")
+    for element in html.find_all(CHILDREN):
+        there = element.find_all(recursive=False)
+        assert len(there) == CHILDREN[element.name], element

@@ -82,6 +82,7 @@ def test_a_result_leads_to_its_words(page: Page, address: str):
     link = page.locator('#search-results a[href*="a-product-of-many-factors"]')
     link.click()
     expect(page.locator("#a-product-of-many-factors > h2")).to_be_in_viewport()
+    page.wait_for_function("CSS.highlights.has('sought')")
     marked = page.evaluate(
         "[...CSS.highlights.get('sought')].map(range => range.startContainer.data"
         ".slice(range.startOffset, range.endOffset).toLowerCase())"
