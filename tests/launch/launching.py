@@ -182,8 +182,13 @@ class Server:
                     tags = frozenset(cell.metadata.get("tags", ()))
                     ran.append(Cell(number, len(code), cell.source, tags, outputs))
                     _judge(path, ran[-1])
-                (answer,) = _execute(channel, PEAK)
-                self.peaks[path] = float(answer["text"])
+                # A line may come in pieces.
+                pieces = (
+                    each.get("text", "")
+                    for each in _execute(channel, PEAK)
+                    if each.get("name") == "stdout"
+                )
+                self.peaks[path] = float("".join(pieces))
         finally:
             self.call("DELETE", f"api/sessions/{session['id']}")
         return ran
