@@ -23,6 +23,7 @@ from sphinx.builders.html._assets import _JavaScript
 from sphinx.util import logging
 
 import order
+from dependencies import content_digest
 
 logger = logging.getLogger(__name__)
 
@@ -246,12 +247,11 @@ def _write_style(app: Sphinx, failure: Exception | None) -> None:
 
 def _digest(folder: Path) -> str:
     """Return what tells the files of a folder, now, from those of another time."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     digest = hashlib.sha256()
-    for path in files:
-        if "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(folder)}\n".encode())
-            digest.update(path.read_bytes())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {content_digest(str(path))}\n".encode())
     return digest.hexdigest()
 
 

@@ -67,7 +67,7 @@
     }
 
     get place() {
-      return this.placeAt(this.source ? context.currentTime : 0);
+      return this.placeAt(context?.currentTime);
     }
 
     /** The place at a time of the clock, which runs on between two looks at it. */

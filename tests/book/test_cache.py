@@ -114,8 +114,8 @@ def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
     own.write_text(own.read_text("utf8") + "p { color: rebeccapurple; }\n")
     reading = small_book.book / "_static" / "reading.js"
     reading.write_text(reading.read_text("utf8") + "\n/* read on */\n")
-    template = small_book.book / "_ext" / "repairs.py"
-    template.write_text(template.read_text("utf8") + "\n# Nothing else.\n")
+    extension = small_book.book / "_ext" / "repairs.py"
+    extension.write_text(extension.read_text("utf8") + "\n# Nothing else.\n")
     assert small_book.build().status == 0
     assert "rebeccapurple" in sheet.read_text("utf8")
     assert "read on" in script.read_text("utf8")

@@ -66,7 +66,7 @@ def test_a_page_is_light_and_stands_still(page: Page, address: str, name: str):
     assert [path for path in scripts if path.startswith("_sounds/")] == []
     shifted = page.evaluate("window.shifted")
     if shifted:
-        # Once in sixty visits a busy machine draws a page before it is laid out. What
+        # Seen once in some sixty visits on a busy machine, and not yet explained. What
         # moves by itself moves again.
         page.goto(f"{address}{name}.html", wait_until="networkidle")
         again = page.evaluate("window.shifted")
