@@ -374,7 +374,10 @@
   );
 
   const signs = ["scroll", "pointermove", "pointerdown", "keydown", "touchstart"];
-  const arrive = () => {
+  const arrive = (event) => {
+    // A page that is laid out below a mouse at rest hears of it, too.
+    const rests = event.type === "pointermove" && !event.movementX && !event.movementY;
+    if (rests) return;
     readerIsThere = true;
     for (const sign of signs) removeEventListener(sign, arrive);
     for (const player of players.values()) player.consider();

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from bs4 import BeautifulSoup
 from building import ROOT
 from fontTools.ttLib import TTFont
+from selectolax.lexbor import LexborHTMLParser
 
 from book import SITE
 from mathematics import to_mathml
@@ -88,10 +88,10 @@ def test_the_books_own_font_has_every_letter_of_every_formula(site):
         have = {chr(code) for code in font.getBestCmap()}
     missing = {}
     for path in site.glob("*.html"):
-        page = BeautifulSoup(path.read_text("utf8"), "html.parser")
-        for element in page.select("math :is(mi, mo, mn, mtext)"):
-            text = element.text.strip()
-            single = element.name == "mi" and len(text) == 1
+        page = LexborHTMLParser(path.read_text("utf8"))
+        for element in page.css("math :is(mi, mo, mn, mtext)"):
+            text = element.text().strip()
+            single = element.tag == "mi" and len(text) == 1
             drawn = italic(text) if single else text
             if lacking := set(drawn) - have - set(" \u2061\u00a0"):
                 missing[path.name, text] = lacking
@@ -117,7 +117,7 @@ CHILDREN = {"mfrac": 2, "msub": 2, "msup": 2, "msubsup": 3, "mover": 2, "munder"
 
 @pytest.mark.parametrize("page", sorted(SITE.glob("*.html")), ids=lambda p: p.stem)
 def test_parts_of_formulas_have_all_that_belongs_to_them(page):
-    html = BeautifulSoup(page.read_text("utf8"), "html.parser")
-    for element in html.find_all(CHILDREN):
-        there = element.find_all(recursive=False)
-        assert len(there) == CHILDREN[element.name], element
+    html = LexborHTMLParser(page.read_text("utf8"))
+    for element in html.css(", ".join(CHILDREN)):
+        there = list(element.iter())
+        assert len(there) == CHILDREN[str(element.tag)], element.html

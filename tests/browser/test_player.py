@@ -232,6 +232,8 @@ def test_it_starts_for_a_reader_who_is_there_and_rests_out_of_sight(
     page = context.new_page()
     page.goto(f"{address}{name}.html")
     film = page.locator(".film").first
+    # A mouse that rests where a page comes is no sign of anybody.
+    page.evaluate("dispatchEvent(new PointerEvent('pointermove'))")
     page.wait_for_timeout(300)
     assert not film.evaluate("box => 'playing' in box.dataset")
     film.scroll_into_view_if_needed()

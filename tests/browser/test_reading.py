@@ -6,8 +6,8 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, expect
+from selectolax.lexbor import LexborHTMLParser
 from visiting import DESKTOP, PHONE, listen
 
 from book import SITE, repository, source, table_of_contents, with_cells, with_exercises
@@ -146,8 +146,9 @@ def test_on_this_page_is_right_both_ways(page: Page, address: str):
 
 def test_links_lead_through_the_whole_book_and_back(page: Page, address: str):
     def leads(name: str, way: str) -> list[str]:
-        html = BeautifulSoup((SITE / f"{name}.html").read_text("utf8"), "html.parser")
-        return [link["href"] for link in html.select(f".prev-next-area a.{way}")]
+        html = LexborHTMLParser((SITE / f"{name}.html").read_text("utf8"))
+        links = html.css(f".prev-next-area a.{way}")
+        return [str(link.attributes["href"]) for link in links]
 
     order = table_of_contents()
     for here, there in pairwise(order):

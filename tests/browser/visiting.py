@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from book import SITE
 
-ARTIFACTS = Path(
-    os.environ.get("DESCENT_ARTIFACTS", SITE.parent / "screenshots")
-).resolve()
+# The folder for pictures of all pages, which take as long as all other looking.
+ARTIFACTS = os.environ.get("DESCENT_ARTIFACTS")
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,8 @@ class Visit:
         Of the page: light or dark.
     images, formulas : list of dict
     overflow, leftovers, shouting : list of str
-    screenshot : Path
+    screenshot : Path or None
+        None where nobody asked for any.
     """
 
     problems: list[str]
@@ -191,19 +191,21 @@ class Visit:
     overflow: list[str]
     leftovers: list[str]
     shouting: list[str]
-    screenshot: Path
+    screenshot: Path | None
 
 
-def keep_screenshot(page: Page, path: Path, form: Form) -> None:
-    """Leave a picture of a whole page among the artifacts."""
+def keep_screenshot(page: Page, name: str, form: Form) -> Path:
+    """Leave a picture of a whole page among the artifacts, and return its path."""
+    path = Path(ARTIFACTS or ".") / form.name / f"{name.replace('/', '-')}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     tall = page.evaluate("document.documentElement.scrollHeight")
     part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
     page.screenshot(path=path, full_page=True, clip=part, quality=80)
+    return path
 
 
 def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit:
-    """Look at a page; in the light, keep a screenshot of it."""
+    """Look at a page; in the light, and if that is asked for, keep a screenshot."""
     page = context.new_page()
     try:
         problems = listen(page, urlsplit(address).netloc)
@@ -212,10 +214,10 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         # A page is as wide in the dark as in the light.
         measured = form.scheme == "light"
         overflow = page.evaluate(FIND_OVERFLOW) if measured else []
-        screenshot = ARTIFACTS / form.name / f"{name.replace('/', '-')}.jpg"
-        if measured:
+        screenshot = None
+        if measured and ARTIFACTS:
             before = len(problems)
-            keep_screenshot(page, screenshot, form)
+            screenshot = keep_screenshot(page, name, form)
             # Taking it makes the window narrow for a moment, and asks for other
             # pictures; those that are not there yet when it is wide again, the browser
             # gives up.

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BAR = re.compile(r"\r[^\r\n]*")
 
 
+@cache
 def published(name: str) -> nbformat.NotebookNode:
-    """Return a chapter's notebook as the build left it."""
+    """Return a chapter's notebook as the build left it: to be looked at."""
     path = PUBLISHED / f"{name}.ipynb"
     assert path.exists(), f"{path} is missing: build the book first (make book)"
     return nbformat.read(path, as_version=4)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable
+from copy import copy
+from functools import cache
 
 from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
@@ -19,8 +21,9 @@ _MARKDOWN = (
 WORDS = "The figure in words"
 
 
+@cache
 def page_of(name: str) -> Tag:
-    """Return what a page of the site says."""
+    """Return what a page of the site says: to be looked at, or changed in a copy."""
     soup = BeautifulSoup((SITE / f"{name}.html").read_text("utf8"), "html.parser")
     main = soup.select_one("article.bd-article")
     assert main is not None
@@ -46,7 +49,7 @@ def words_of_page(page: Tag) -> str:
 
     What only a page has, fields, links and players, is left out.
     """
-    soup = BeautifulSoup(str(page), "html.parser")
+    soup = copy(page)
     for cell in soup.select("div.cell"):
         captions = cell.select("figcaption")
         cell.clear()

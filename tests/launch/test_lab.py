@@ -10,6 +10,7 @@ notebook for each cell: it gets one chapter.)
 """
 
 import re
+from copy import copy
 
 import pytest
 from launching import Server, published
@@ -78,6 +79,7 @@ def check_text(text: str, name: str) -> None:
     for figure in page.select(".cell figure"):
         caption = figure.select_one("figcaption")
         assert caption is not None
+        caption = copy(caption)
         for formula in caption.select("math"):
             formula.decompose()
         shown = re.sub(r"\s+", "", caption.get_text()).removesuffix("#")

@@ -32,8 +32,8 @@ rat + 1
 # They take minutes, and in the build they have run in the same way. Who changes how
 # chapters are launched sets DESCENT_EVERY_CHAPTER.
 LONG = {
-    *("autoclip", "clipping", "experiment", "health", "optimizers"),
-    *("separation", "sick"),
+    *("autoclip", "clipping", "experiment", "gradient", "health", "learning-rate"),
+    *("network", "optimizers", "schedule", "separation", "sick"),
 }
 if os.environ.get("DESCENT_EVERY_CHAPTER"):
     LONG = set()

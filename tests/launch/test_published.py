@@ -2,11 +2,11 @@
 
 import ast
 import re
+from functools import cache
 
 import jupytext
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from launching import PUBLISHED, published
 from reading import (
     first_difference,
@@ -16,6 +16,7 @@ from reading import (
     words_of_notebook,
     words_of_page,
 )
+from selectolax.lexbor import LexborHTMLParser
 
 from book import ROOT, SITE, with_cells
 
@@ -42,11 +43,10 @@ def test_a_notebook_says_what_the_page_says(name: str):
 
 @each_chapter
 def test_a_notebook_has_the_formulas_of_the_page(name: str):
-    page = BeautifulSoup(str(page_of(name)), "html.parser")
-    for output in page.select(".cell_output div.output"):
-        output.decompose()  # of tables that a cell printed
-    formulas = rendered(texts(published(name))).select(".math")
-    assert len(formulas) == len(page.select("math"))
+    page = page_of(name)
+    # Without those of tables that a cell printed.
+    written = len(page.select("math")) - len(page.select(".cell_output .output math"))
+    assert len(rendered(texts(published(name))).select(".math")) == written
 
 
 @each_chapter
@@ -156,6 +156,13 @@ def test_answers_that_the_pages_hide_are_not_in_the_notebooks():
     assert "assert " not in code
 
 
+@cache
+def places(path: str) -> set[str]:
+    """Return the places of a page that a link may lead to."""
+    page = LexborHTMLParser((SITE / path).read_text("utf8"))
+    return {str(element.id) for element in page.css("[id]")}
+
+
 @each_chapter
 def test_links_lead_somewhere(name: str):
     seen = {"note": 0, "works": 0}
@@ -163,8 +170,7 @@ def test_links_lead_somewhere(name: str):
         target = str(link["href"])
         if target.startswith(HOME):
             path, _, place = target.removeprefix(HOME).partition("#")
-            page = BeautifulSoup((SITE / path).read_text("utf8"), "html.parser")
-            assert not place or page.find(id=place), target
+            assert not place or place in places(path), target
             seen["note"] += path == f"{name}.html"
             seen["works"] += path == "references.html" and bool(place)
         elif target.endswith(".ipynb"):

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from filelock import FileLock
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -16,9 +17,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """An empty cache folder of the tests' own, the same for all of them."""
-    folder = tmp_path_factory.mktemp("cache")
+def cache(tmp_path_factory, worker_id):
+    """A cache folder of the tests' own, empty at first, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "cache"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DESCENT_CACHE", str(folder))
         yield folder
@@ -29,4 +32,5 @@ def chorales(cache):
     """The book's chorales."""
     from descent.music.chorales import load_chorales
 
-    return load_chorales()
+    with FileLock(cache / "lock"):  # one worker plays them, the others wait
+        return load_chorales()

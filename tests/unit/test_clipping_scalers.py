@@ -20,6 +20,10 @@ ADVICE = r"scaler.unscale_\(optimizer\).*scaler=scaler"
 @pytest.fixture(autouse=True)
 def nobody_elses_scalers():
     gc.collect()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_scalers_are_left_to_others():
     yield
     gc.collect()
 

@@ -1,5 +1,7 @@
-"""Scores: what stands in them is read, whole, with its title; damage is told."""
+"""Scores: read whole, with their titles; damage is told; who sings the same tune."""
 
+import difflib
+import itertools
 import json
 import os
 import shutil
@@ -12,12 +14,14 @@ from xml.etree import ElementTree
 import pytest
 from music21.corpus.chorales import ChoraleListRKBWV
 
+import tunes
 from descent import recorded
 from descent.music import packages
 from descent.music.scores import PARTS, UnsuitableScore, read_chorale
 
 TITLES = {f"bwv{number}": row for number, row in ChoraleListRKBWV().byBWV.items()}
-EVERY = [name for tune in recorded.load("tunes")["tunes"] for name in tune]
+TUNES = recorded.load("tunes")["tunes"]
+EVERY = [name for tune in TUNES for name in tune]
 
 CONTAINER = (
     '<container><rootfiles><rootfile full-path="score.xml"/></rootfiles></container>'
@@ -25,6 +29,12 @@ CONTAINER = (
 QUARTER = (
     "<note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note>"
 )
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """Every chorale for four voices: half a minute."""
+    return tunes.read_all()
 
 
 @pytest.fixture
@@ -123,13 +133,12 @@ def test_notes_are_those_of_the_score():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EVERY)
-def test_notes_of_every_chorale_are_those_of_the_score(name):
-    chorale = read_chorale(name)
-    assert chorale.parts == plainly_read(name)
-    for part in chorale.parts:
-        assert part
-        assert all(35 <= note.pitch <= 85 and note.duration > 0 for note in part)
+def test_notes_of_every_chorale_are_those_of_the_score(everything):
+    for chorale in everything:
+        assert chorale.parts == plainly_read(chorale.name), chorale.name
+        for part in chorale.parts:
+            assert part, chorale.name
+            assert all(35 <= note.pitch <= 85 and note.duration > 0 for note in part)
 
 
 # --- Titles
@@ -233,3 +242,56 @@ def test_reading_a_score_in_a_notebook_leaves_its_figures_alone():
         [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True
     )
     assert done.stdout.strip() == "['MainThread']", done.stderr
+
+
+# --- Tunes
+
+
+def test_every_chorale_is_in_one_tune():
+    names = [name for tune in TUNES for name in tune]
+    assert len(names) == len(set(names)) == 364
+    assert len(TUNES) == 194
+
+
+def test_no_two_tunes_share_a_title():
+    titles = [
+        {TITLES[name]["title"] for name in tune if name in TITLES} for tune in TUNES
+    ]
+    for one, two in itertools.combinations(titles, 2):
+        assert not one & two
+
+
+# "O Haupt voll Blut und Wunden", "Herzlich tut mich verlangen", "Befiehl du"; "Jesu,
+# meine Freude".
+HEAD, JOY = ["bwv135.6", "bwv153.5", "bwv244.54", "bwv270"], ["bwv227.7", "bwv358"]
+
+
+def test_the_same_tune_is_known_in_another_key_and_under_another_title():
+    pieces = [read_chorale(name) for name in (*HEAD, *JOY)]
+    grouped = tunes.group_by_tune(pieces)
+    assert [[piece.name for piece in tune] for tune in grouped] == [HEAD, JOY]
+    assert len({piece.title for piece in pieces[:4] if piece.title}) == 3
+    for names in (HEAD, JOY):
+        assert sum(set(names) <= set(tune) for tune in TUNES) == 1
+    assert not any({HEAD[0], JOY[0]} <= set(tune) for tune in TUNES)
+
+
+@pytest.mark.slow
+def test_the_program_groups_as_recorded(everything):
+    made = tunes.group_by_tune(everything)
+    assert [[chorale.name for chorale in tune] for tune in made] == TUNES
+    table = tunes.RECORD.read_text("utf8").partition('"tunes"')[2]
+    assert tunes.record(made).partition('"tunes"')[2] == table
+
+
+@pytest.mark.slow
+def test_no_two_tunes_sound_alike(everything):
+    # Another measure than the one that grouped them: all notes of the first line
+    # and a half, compared by the longest runs that they share.
+    by_name = {chorale.name: chorale for chorale in everything}
+    steps = [
+        [after.pitch - before.pitch for before, after in itertools.pairwise(notes[:25])]
+        for notes in (by_name[tune[0]].parts[0] for tune in TUNES)
+    ]
+    for one, two in itertools.combinations(steps, 2):
+        assert difflib.SequenceMatcher(None, one, two, autojunk=False).ratio() < 0.9
