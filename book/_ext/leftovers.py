@@ -1,7 +1,8 @@
 """What an earlier build left and the book has no more leaves the site.
 
 Sphinx writes pages and never takes one away. After every build the site is compared
-with the book: pages, their sources and notebooks stay if the book has the chapter;
+with the book: pages, their sources and notebooks stay if the book has the chapter,
+styles and scripts if it has the file;
 pictures, sounds and downloads stay if something in the site names them; a printed book
 stays until a page is read anew.
 """
@@ -81,6 +82,19 @@ def _left_pages(app: Sphinx, site: Path) -> Iterator[Path]:
                 yield path
 
 
+def _left_styles(app: Sphinx, site: Path) -> Iterator[Path]:
+    """Yield the styles, scripts, fonts that an earlier build took from the book."""
+    noted = Path(app.doctreedir) / "static.txt"
+    own = app.srcdir / "_static"
+    names = {p.relative_to(own).as_posix() for p in own.rglob("*") if p.is_file()}
+    before = noted.read_text("utf8").splitlines() if noted.exists() else []
+    noted.write_text("\n".join(sorted(names)), "utf8")
+    for name in before:
+        path = site / "_static" / name
+        if name not in names and path.exists():
+            yield path
+
+
 def _is_old(app: Sphinx, printed: Path) -> bool:
     """Return whether some page was read anew after the book was printed."""
     return any(
@@ -96,7 +110,7 @@ def _clear(app: Sphinx, failure: Exception | None) -> None:
     if not _written(app):
         return  # Nothing has changed, and Sphinx's own pages were not written either.
     site = Path(app.outdir)
-    left = list(_left_pages(app, site))
+    left = [*_left_pages(app, site), *_left_styles(app, site)]
     if (site / FILE).exists() and _is_old(app, site / FILE):
         left.append(site / FILE)
         first = site / app.builder.get_target_uri(app.config.root_doc)

@@ -12,6 +12,7 @@ finished pages (`repairs`, `assets`, `site_check`) treats them as any page.
 LOCK                 `build_lock`   the first: waits until no other build is running
 ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`` and,
                                     to templates, ``site_url``
+(500)                `code_colors`  takes the styles of code from the settings
 ===================  =============  ================================================
 
 ``builder-inited`` and before pages are read: what has to be read anew.

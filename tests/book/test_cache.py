@@ -208,6 +208,8 @@ ax.plot([0, {0}]);"""
 def test_what_the_book_has_no_more_leaves_the_site(small_book):
     small_book.chapter("stays", cell(FIGURE.format(1)))
     small_book.chapter("goes", cell(FIGURE.format(2)))
+    face = small_book.book / "_static" / "face.woff2"
+    face.write_bytes(b"")
     first = small_book.build()
     assert first.status == 0, first.said
     site = small_book.html
@@ -221,6 +223,8 @@ def test_what_the_book_has_no_more_leaves_the_site(small_book):
     (site / "_sounds").mkdir(exist_ok=True)
     (site / "_sounds" / "unheard.wav").write_bytes(b"")
     small_book.remove("goes")
+    assert (site / "_static" / "face.woff2").exists()
+    face.unlink()
     second = small_book.build()
     assert second.status == 0, second.said
     after = files()
@@ -232,6 +236,7 @@ def test_what_the_book_has_no_more_leaves_the_site(small_book):
     assert [name for name in after if "goes" in name] == []
     assert "descent.pdf" not in after
     assert "_sounds/unheard.wav" not in after
+    assert not (site / "_static" / "face.woff2").exists()
     pictures = {name for name in after if name.startswith("_images/")}
     assert pictures
     assert len(pictures) == len({n for n in before if n.startswith("_images/")}) / 2
