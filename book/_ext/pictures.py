@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,9 @@ ON_PHONES = "screen and (max-width: 640px)"
 # Kinds of output that become pictures of a page.
 _PICTURES = ("image/svg+xml", "image/gif")
 
+# Opens a map in a drawing.
+_RASTER = "data:image/png;base64,"
+
 
 class paired_figure(nodes.General, nodes.Element):
     """A figure for light pages and the same for dark ones, as two images."""
@@ -70,6 +74,40 @@ def exchange_colors(svg: str, colors: dict[str, str]) -> str:
     """
     pattern = re.compile("|".join(map(re.escape, colors)), flags=re.IGNORECASE)
     return pattern.sub(lambda color: colors[color[0].lower()], svg)
+
+
+def shrink_rasters(svg: str) -> str:
+    """Return an SVG whose maps have a palette, which halves them.
+
+    Matplotlib writes a map as a PNG of all colors in the middle of a drawing.
+
+    Parameters
+    ----------
+    svg : str
+        The picture.
+
+    Returns
+    -------
+    str
+        The same with maps of at most 64 colors, where that is shorter; one with
+        places to look through stays as it is.
+    """
+
+    def shrunk(found: re.Match[str]) -> str:
+        with Image.open(io.BytesIO(base64.b64decode(found[1]))) as raster:
+            whole = raster.convert("RGBA")
+        if whole.getchannel("A").getextrema() != (255, 255):
+            return found[0]
+        # The method that keeps rare colors: others lose the tips of a map.
+        palette = whole.convert("RGB").quantize(
+            64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+        file = io.BytesIO()
+        palette.save(file, "PNG", optimize=True)
+        shorter = base64.b64encode(file.getvalue()).decode("ascii")
+        return f'"{_RASTER}{min(found[1], shorter, key=len)}"'
+
+    return re.sub(rf'"{_RASTER}([^"]+)"', shrunk, svg)
 
 
 def _size_of_svg(svg: str) -> tuple[int, int]:
@@ -137,7 +175,7 @@ def _paired(image: nodes.image, forms: dict[str, Path]) -> nodes.Element:
     """Return the light and the dark picture in place of one SVG."""
     pair = paired_figure()
     for form, path in forms.items():
-        svg = path.read_text("utf8")
+        svg = shrink_rasters(path.read_text("utf8"))
         for name, colors in (
             ("light", {GROUND: "none"}),
             ("dark", {**DARK, GROUND: "none"}),

@@ -139,7 +139,7 @@ def _rows(translator: Any, node: takes_player, group: str) -> Iterator[str]:
     site, up = Path(builder.outdir), "../" * builder.current_docname.count("/")
     for place, take in enumerate(node["takes"]):
         name = html.escape(take["name"])
-        picture = _written(site, up, take["png"], "png")
+        picture = _written(site, up, take["picture"], "webp")
         sound = _written(site, up, take["wav"], "wav")
         script = sound.removesuffix(".wav") + ".js"
         yield (

@@ -16,7 +16,7 @@ from book import SITE
 
 each_page = pytest.mark.parametrize("name", pages())
 
-MOST_BYTES = 450_000
+MOST_BYTES = 200_000
 TEXT = (".html", ".css", ".js", ".svg", ".txt", ".xml", ".json")
 
 WATCH_SHIFTS = """

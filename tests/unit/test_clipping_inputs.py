@@ -404,3 +404,48 @@ def test_other_parameters_are_looked_at_again():
         clip([parameter(1.0)])
     with pytest.raises(ValueError, match="overlap"):
         clip(overlapping())
+
+
+def unlike(case: str, weights: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Change something after many steps that were alike; norms are those of 3 and 4."""
+    first, second = weights
+    if case == "one without a gradient":
+        first.grad = None
+    elif case == "one with a sparse gradient":
+        # The same row twice, to be added up.
+        rows = torch.tensor([[0, 0]]), torch.tensor([1.0, 2.0])
+        first.grad = torch.sparse_coo_tensor(*rows, (1,))
+    elif case == "one twice":
+        return [first, second, first]
+    elif case == "one that is no parameter":
+        plain = torch.zeros(1, requires_grad=True)
+        plain.grad = first.grad
+        return [plain, second]
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("case", "norm"),
+    [
+        ("one without a gradient", 4.0),
+        ("one with a sparse gradient", 5.0),
+        ("one twice", 5.0),
+        ("one that is no parameter", 5.0),
+        ("nothing", 5.0),
+    ],
+)
+def test_a_step_unlike_those_before_is_looked_at_anew(case: str, norm: float):
+    weights = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))]
+    clip = ClipNorm(0.5)
+
+    def backward():
+        for weight, gradient in zip(weights, (3.0, 4.0), strict=True):
+            weight.grad = torch.tensor([gradient])
+
+    for _ in range(6):
+        backward()
+        assert clip(weights).grad_norm == 5
+    backward()
+    given = unlike(case, weights)
+    assert clip(given).grad_norm == pytest.approx(norm)
+    assert global_norm(given) == pytest.approx(0.5)

@@ -28,6 +28,7 @@ const TYPES = {
   ".js": "text/javascript",
   ".svg": "image/svg+xml",
   ".png": "image/png",
+  ".webp": "image/webp",
   ".gif": "image/gif",
   ".woff2": "font/woff2",
   ".txt": "text/plain",

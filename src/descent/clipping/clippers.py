@@ -152,7 +152,7 @@ class NormClipper(ABC):
             # Not torch.nn.utils.clip_grads_with_norm_: it divides by the norm plus
             # 1e-6, which changes what happens when the loss is scaled down.
             try:
-                grads.scale(gradients.tensors, norm, threshold)
+                grads.scale(gradients.tensors, norm, threshold, gradients.alike)
             except BaseException:
                 with self._lock:
                     self._take_back(norm)

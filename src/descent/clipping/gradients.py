@@ -49,9 +49,14 @@ WIDE = (torch.float64, torch.complex128)
 _TYPES = frozenset({*HALF, *WIDE, torch.float32, torch.complex64})
 
 _KIND = attrgetter("dtype", "device")
+_GRADIENT = attrgetter("grad")
+_LAYOUT = attrgetter("layout")
+
+# The smallest normal number of float32, and, if there are wide ones, of float64.
+_SMALLEST = (torch.finfo(torch.float32).tiny, torch.finfo(torch.float64).tiny)
 
 # A smaller factor is no normal float32 number; the gradients are scaled in two goes.
-_SMALLEST_FACTOR = torch.finfo(torch.float32).tiny
+_SMALLEST_FACTOR = _SMALLEST[False]
 
 _WANTED = (
     "parameters must be a tensor, a module, an optimizer, or an iterable of tensors, "
@@ -159,6 +164,10 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     TypeError, ValueError
         As for :func:`global_norm`.
     """
+    given = [*_tensors(parameters)]
+    again = _plain_again(given, known)
+    if again is not None:
+        return again
     every: list[Tensor] = []
     seen: set[int] = set()
     whole: list[Tensor] = []
@@ -166,7 +175,7 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     spread: list[Tensor] = []
     trained = False
     flattens = "torch.distributed.fsdp" in sys.modules
-    for parameter in _tensors(parameters):
+    for parameter in given:
         identity = id(parameter)
         if identity in seen:
             continue
@@ -202,10 +211,35 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     if parts and memory:
         _refuse_shared_memory([*whole, *parts])
     whole += [_values(parameter) for parameter in sparse]
-    wide = any(dtype in WIDE for dtype, _ in kinds)
-    smallest = torch.finfo(torch.float64 if wide else torch.float32).tiny
+    smallest = _SMALLEST[any(dtype in WIDE for dtype, _ in kinds)]
     alike = len(kinds) == 1 and next(iter(kinds))[0] not in HALF
     return Gradients(every, [*whole, *parts], whole, shares, smallest, alike, seen)
+
+
+def _plain_again(parameters: list[Tensor], known: Set[int]) -> Gradients | None:
+    """Return the gradients of a step like the one before, without a look at each.
+
+    That is: of the same parameters, all of them plain ones, and gradients that are
+    dense, of one type and on one device. What can be said of all at once is said in a
+    few calls, which is most of what a step costs beyond its arithmetic.
+    """
+    if not known or {*map(id, parameters)} != known or len(parameters) != len(known):
+        return None
+    if "torch.distributed.fsdp" in sys.modules:
+        return None
+    tensors = [g for g in map(_GRADIENT, parameters) if g is not None]
+    kinds = {*map(_KIND, tensors)}
+    if (
+        {*map(type, parameters)} != {nn.Parameter}
+        or {*map(_LAYOUT, tensors)} != {torch.strided}
+        or len(kinds) != 1
+    ):
+        return None
+    dtype, device = next(iter(kinds))
+    if dtype in HALF or dtype not in _TYPES or device.type == "meta":
+        return None
+    smallest = _SMALLEST[dtype in WIDE]
+    return Gradients(parameters, tensors, tensors, [], smallest, True, {*known})
 
 
 def refuse_no_parameters(every: list[Tensor], trained: bool) -> None:
@@ -544,7 +578,9 @@ def _largest(norms: list[float]) -> float:
 
 
 @torch.no_grad()
-def scale(gradients: list[Tensor], norm: float, threshold: float) -> None:
+def scale(
+    gradients: list[Tensor], norm: float, threshold: float, alike: bool = False
+) -> None:
     """Multiply gradients of a norm by ``threshold / norm``, in place."""
     factor = threshold / norm
     if factor < _SMALLEST_FACTOR:
@@ -552,12 +588,15 @@ def scale(gradients: list[Tensor], norm: float, threshold: float) -> None:
         exponent = math.frexp(norm)[1]
         half = exponent // 2
         for power in (half, exponent - half):
-            _multiply(gradients, 2.0**-power)
+            _multiply(gradients, 2.0**-power, alike)
         factor = threshold / math.ldexp(norm, -exponent)
-    _multiply(gradients, factor)
+    _multiply(gradients, factor, alike)
 
 
-def _multiply(gradients: list[Tensor], factor: float) -> None:
+def _multiply(gradients: list[Tensor], factor: float, alike: bool) -> None:
+    if alike:
+        torch._foreach_mul_(gradients, factor)
+        return
     others = []
     for gradient in gradients:
         if gradient.dtype in HALF:

@@ -36,7 +36,7 @@ def heard(html):
 def seen(html):
     return [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"))
-        for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+        for data in re.findall(r'src="data:image/webp;base64,([^"]+)"', html)
     ]
 
 
@@ -120,5 +120,5 @@ def test_a_page_gets_the_same_files_with_their_lengths_and_sizes():
     ]
     for take in takes:
         assert f'data:audio/wav;base64,{take["wav"]}"' in shown["text/html"]
-        with Image.open(io.BytesIO(base64.b64decode(take["png"]))) as picture:
+        with Image.open(io.BytesIO(base64.b64decode(take["picture"]))) as picture:
             assert picture.size == (take["width"], take["height"])
