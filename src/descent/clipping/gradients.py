@@ -50,7 +50,7 @@ _TYPES = frozenset({*HALF, *WIDE, torch.float32, torch.complex64})
 
 _KIND = attrgetter("dtype", "device")
 _GRADIENT = attrgetter("grad")
-_LAYOUT = attrgetter("layout")
+_KIND_AND_LAYOUT = attrgetter("dtype", "device", "layout")
 
 # The smallest normal number of float32, and, if there are wide ones, of float64.
 _SMALLEST = (torch.finfo(torch.float32).tiny, torch.finfo(torch.float64).tiny)
@@ -110,7 +110,7 @@ class Gradients(NamedTuple):
     shares: list[Share]
     smallest: float
     alike: bool
-    identities: set[int]
+    identities: Set[int]
 
 
 def global_norm(parameters: Parameters) -> float:
@@ -164,9 +164,10 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     TypeError, ValueError
         As for :func:`global_norm`.
     """
-    given = [*_tensors(parameters)]
-    again = _plain_again(given, known)
-    if again is not None:
+    given = parameters if type(parameters) is list else [*_tensors(parameters)]
+    if {*map(type, given)} != {nn.Parameter}:
+        given = [*_tensors(given)]
+    elif again := _plain_again(given, known):
         return again
     every: list[Tensor] = []
     seen: set[int] = set()
@@ -219,27 +220,25 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
 def _plain_again(parameters: list[Tensor], known: Set[int]) -> Gradients | None:
     """Return the gradients of a step like the one before, without a look at each.
 
-    That is: of the same parameters, all of them plain ones, and gradients that are
+    That is: of the same parameters, which are plain ones, and gradients that are
     dense, of one type and on one device. What can be said of all at once is said in a
     few calls, which is most of what a step costs beyond its arithmetic.
     """
     if not known or {*map(id, parameters)} != known or len(parameters) != len(known):
         return None
-    if "torch.distributed.fsdp" in sys.modules:
+    if "torch.distributed.fsdp" in sys.modules and any(map(_is_flattened, parameters)):
         return None
     tensors = [g for g in map(_GRADIENT, parameters) if g is not None]
-    kinds = {*map(_KIND, tensors)}
-    if (
-        {*map(type, parameters)} != {nn.Parameter}
-        or {*map(_LAYOUT, tensors)} != {torch.strided}
-        or len(kinds) != 1
-    ):
+    kinds = {*map(_KIND_AND_LAYOUT, tensors)}
+    if len(kinds) != 1:
         return None
-    dtype, device = next(iter(kinds))
-    if dtype in HALF or dtype not in _TYPES or device.type == "meta":
+    ((dtype, device, layout),) = kinds
+    if dtype in HALF or dtype not in _TYPES or layout is not torch.strided:
+        return None
+    if device.type == "meta":
         return None
     smallest = _SMALLEST[dtype in WIDE]
-    return Gradients(parameters, tensors, tensors, [], smallest, True, {*known})
+    return Gradients(parameters, tensors, tensors, [], smallest, True, known)
 
 
 def refuse_no_parameters(every: list[Tensor], trained: bool) -> None:
@@ -277,8 +276,13 @@ def _is_spread(parameter: Tensor) -> bool:
     return distributed is not None and isinstance(parameter, distributed.DTensor)
 
 
+def _is_flattened(parameter: Tensor) -> bool:
+    """Whether FSDP1 has made a parameter a part of a flat one."""
+    return getattr(parameter, "_fsdp_flattened", False)
+
+
 def _refuse_fsdp1(parameter: Tensor) -> None:
-    if getattr(parameter, "_fsdp_flattened", False):
+    if _is_flattened(parameter):
         raise ValueError(
             "parameters must not be those of FullyShardedDataParallel (FSDP1): each "
             "process sees parts of unknown parameters, and would clip by another "
@@ -300,12 +304,6 @@ def _sparse(parameter: Tensor) -> Tensor:
 
 def _tensors(parameters: Parameters) -> Iterator[Tensor]:
     """Return every tensor in what was passed, one after the other."""
-    if type(parameters) is list and {*map(type, parameters)} == {nn.Parameter}:
-        return iter(parameters)  # the usual case, and the fastest
-    return _tensors_inside(parameters)
-
-
-def _tensors_inside(parameters: Parameters) -> Iterator[Tensor]:
     if isinstance(parameters, Tensor):
         yield parameters
     elif isinstance(parameters, nn.Module):
