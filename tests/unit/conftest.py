@@ -5,6 +5,13 @@ import torch
 from filelock import FileLock
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests for which the chorales have to be played are none of the quick ones."""
+    for item in items:
+        if "chorales" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="package", autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute in one thread, here and in what tests start: workers share processors."""

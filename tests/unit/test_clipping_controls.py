@@ -36,6 +36,7 @@ def finished(experiment, log):
     return [{**row, "seconds": None} for row in experiment.logged(log)]
 
 
+@pytest.mark.slow
 def test_portions_and_kills_add_up_to_what_would_have_been(
     small, tmp_path, monkeypatch
 ):

@@ -414,7 +414,7 @@ def unlike(case: str, weights: list[nn.Parameter]) -> list[nn.Parameter]:
     elif case == "one with a sparse gradient":
         # The same row twice, to be added up.
         rows = torch.tensor([[0, 0]]), torch.tensor([1.0, 2.0])
-        first.grad = torch.sparse_coo_tensor(*rows, (1,))
+        first.grad = torch.sparse_coo_tensor(*rows, (1,), check_invariants=True)
     elif case == "one twice":
         return [first, second, first]
     elif case == "one that is no parameter":

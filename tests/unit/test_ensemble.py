@@ -95,6 +95,7 @@ def alone(run, loss, batches, permuted=False, lengths=None):
     return network, gone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "permuted"), [("L1", False), ("SNR", False), ("SNR", True), ("L1", True)]
 )

@@ -207,6 +207,7 @@ def test_expect_compares_words_and_truths(got, correct):
         expect("it", got, correct)
 
 
+@pytest.mark.slow
 def test_the_clinic_has_runs_of_its_own_for_every_diagnosis():
     from descent.exercises.health import DIAGNOSES, clinic, patients
 

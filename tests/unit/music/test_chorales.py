@@ -70,6 +70,7 @@ def test_no_tune_is_in_two_splits_whatever_is_asked_for(chorales):
     assert len(tunes[0]) < 0.8 * len(every[0])
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_samples():
     here = load_chorales(**SMALL, cache=False)
     code = (
@@ -268,6 +269,7 @@ def same(one, two) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_what_was_played_once_is_not_played_again(own_cache, monkeypatch):
     made = load_chorales(**SMALL)
     (file,) = own_cache.iterdir()
