@@ -18,7 +18,7 @@ from book import ROOT
 def run(
     *command: str | Path, cwd: Path = ROOT, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    makes = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+    makes = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "PYTHON", "PORT")
     outside_of_make = {k: v for k, v in os.environ.items() if k not in makes}
     return subprocess.run(
         command,
