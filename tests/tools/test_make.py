@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from book import ROOT
+from execution import FOLDER
 
 
 def run(
@@ -113,6 +114,32 @@ def test_an_audit_of_a_page_that_is_not_there_says_so(tmp_path: Path):
     done = run("tools/audit/run", "line", "nowhere", DESCENT_SITE=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr == "There is no page nowhere; there are: line\n"
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_watching_goes_on_from_the_runs_of_the_book(tmp_path: Path):
+    for name in ("watch", "book.py", "port.py"):
+        (tmp_path / "tools").mkdir(exist_ok=True)
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
+    # What would watch says where it would write.
+    (tmp_path / "sphinx_autobuild.py").write_text("import sys; print(sys.argv[-1])")
+    for _ in range(2):
+        done = run(
+            *(sys.executable, "tools/watch"),
+            cwd=tmp_path,
+            PYTHONPATH=str(tmp_path),
+            PORT=str(unused_port()),
+        )
+        assert done.returncode == 0, done.stderr
+        pages = Path(done.stdout.splitlines()[-1])
+        kept = (pages.parent / FOLDER).resolve()
+        assert kept == tmp_path.resolve() / "book/_build" / FOLDER
+        assert kept.is_dir()
 
 
 def find_browser(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
