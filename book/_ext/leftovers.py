@@ -2,9 +2,8 @@
 
 Sphinx writes pages and never takes one away. After every build the site is compared
 with the book: pages, their sources and notebooks stay if the book has the chapter,
-styles and scripts if it has the file;
-pictures, sounds and downloads stay if something in the site names them; a printed book
-stays until a page is read anew.
+styles and scripts if it has the file; pictures, sounds and downloads stay if something
+in the site names them; a printed book stays until a page is read anew.
 """
 
 from __future__ import annotations

@@ -194,14 +194,12 @@ class Visit:
     screenshot: Path | None
 
 
-def keep_screenshot(page: Page, name: str, form: Form) -> Path:
-    """Leave a picture of a whole page among the artifacts, and return its path."""
-    path = Path(ARTIFACTS or ".") / form.name / f"{name.replace('/', '-')}.jpg"
+def keep_screenshot(page: Page, path: Path, form: Form) -> None:
+    """Leave a picture of a whole page among the artifacts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tall = page.evaluate("document.documentElement.scrollHeight")
     part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
     page.screenshot(path=path, full_page=True, clip=part, quality=80)
-    return path
 
 
 def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit:
@@ -217,7 +215,9 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
         screenshot = None
         if measured and ARTIFACTS:
             before = len(problems)
-            screenshot = keep_screenshot(page, name, form)
+            file = f"{name.replace('/', '-')}.jpg"
+            screenshot = Path(ARTIFACTS) / form.name / file
+            keep_screenshot(page, screenshot, form)
             # Taking it makes the window narrow for a moment, and asks for other
             # pictures; those that are not there yet when it is wide again, the browser
             # gives up.

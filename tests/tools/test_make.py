@@ -116,24 +116,20 @@ def test_an_audit_of_a_page_that_is_not_there_says_so(tmp_path: Path):
     assert done.stderr == "There is no page nowhere; there are: line\n"
 
 
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_watching_goes_on_from_the_runs_of_the_book(tmp_path: Path):
     for name in ("watch", "book.py", "port.py"):
         (tmp_path / "tools").mkdir(exist_ok=True)
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     # What would watch says where it would write.
     (tmp_path / "sphinx_autobuild.py").write_text("import sys; print(sys.argv[-1])")
+    with taken_port() as port:
+        pass  # now it is free
     for _ in range(2):
         done = run(
             *(sys.executable, "tools/watch"),
             cwd=tmp_path,
             PYTHONPATH=str(tmp_path),
-            PORT=str(unused_port()),
+            PORT=str(port),
         )
         assert done.returncode == 0, done.stderr
         pages = Path(done.stdout.splitlines()[-1])

@@ -165,10 +165,11 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
         As for :func:`global_norm`.
     """
     given = parameters if type(parameters) is list else [*_tensors(parameters)]
-    if {*map(type, given)} != {nn.Parameter}:
+    if {*map(type, given)} == {nn.Parameter}:
+        if again := _plain_again(given, known):
+            return again
+    elif given is parameters:  # a list may hold pairs, or groups
         given = [*_tensors(given)]
-    elif again := _plain_again(given, known):
-        return again
     every: list[Tensor] = []
     seen: set[int] = set()
     whole: list[Tensor] = []

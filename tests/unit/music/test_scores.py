@@ -134,6 +134,7 @@ def test_notes_are_those_of_the_score():
 
 @pytest.mark.slow
 def test_notes_of_every_chorale_are_those_of_the_score(everything):
+    assert sorted(chorale.name for chorale in everything) == sorted(EVERY)
     for chorale in everything:
         assert chorale.parts == plainly_read(chorale.name), chorale.name
         for part in chorale.parts:
