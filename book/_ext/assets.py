@@ -61,10 +61,15 @@ SCRIPTS = (
     "scripts/sphinx-book-theme.js",
     "reading.js",
     "meanings.js",
-    "scripts/bootstrap.js",
     "scripts/pydata-sphinx-theme.js",
 )
 SCRIPT = "book.js"
+
+# What acts on menus and tips: reading.js asks for it once the page is there.
+COMPONENTS = "scripts/bootstrap.js"
+
+# The classes by which it tells what state a component is in.
+STATES = {"show", "showing", "hide", "fade"}
 
 # Brought along, asked for by no page.
 IDLE = (
@@ -107,7 +112,7 @@ def _leave_out(
     context["css_files"] = []
 
     own = {f"_static/{file}" for file, _ in app.config.html_js_files}
-    bundled = {f"_static/{script}" for script in SCRIPTS}
+    bundled = {f"_static/{script}" for script in (*SCRIPTS, COMPONENTS)}
     scripts = [_bundle(Path(app.outdir) / "_static")]
     bodies = set()
     for file in context["script_files"]:
@@ -185,6 +190,28 @@ def _split(prelude: str) -> list[str]:
     return [*parts, prelude[start:].strip()]
 
 
+def _words(site: Path) -> set[str]:
+    """Return all that can be a class or an id on some page, now or when it is used."""
+    words: set[str] = set()
+    toggled: set[str] = set()
+    for path in site.glob("*.html"):
+        for name, value in re.findall(
+            r'\b(class|id|data-bs-toggle)="([^"]*)"', path.read_text("utf8")
+        ):
+            (toggled if name == "data-bs-toggle" else words).update(value.split())
+    components = site / "_static" / COMPONENTS
+    for path in (site / "_static").rglob("*.js"):
+        there = set(re.findall(r"[\w-]+", path.read_text("utf8")))
+        if path == components:  # most of what it could do, no page asks for
+            there = {
+                word
+                for word in there
+                if word in STATES or word.startswith(tuple(toggled))
+            }
+        words |= there
+    return words
+
+
 @lru_cache(maxsize=1)
 def _bundle(static: Path) -> _JavaScript:
     """Write what every page needs as one file, and return that file.
@@ -234,13 +261,8 @@ def _write_style(app: Sphinx, failure: Exception | None) -> None:
         for path in static.glob(pattern):
             if path.is_file():
                 path.unlink()
-    sources = [*site.glob("*.html"), *static.rglob("*.js")]
-    words = {
-        word
-        for path in sources
-        for word in re.findall(r"[\w-]+", path.read_text("utf8"))
-    }
     sheets = _set_aside(static, site.parent / ".styles")
+    words = _words(site)
     text = "".join(slim(path.read_text("utf8"), words) for path in sheets)
     (static / SHEET).write_text(text, "utf8")
 

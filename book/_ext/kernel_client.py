@@ -19,6 +19,8 @@ from queue import Empty
 from typing import Any
 
 import psutil
+import zmq.asyncio
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -26,6 +28,7 @@ from nbclient.util import ensure_async
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from sphinx.errors import SphinxError
+from traitlets import default
 
 from descent.page import narrow
 
@@ -122,6 +125,23 @@ def merged(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+class _KernelManager(AsyncKernelManager):
+    """Starts kernels, and talks to all of them in one ZeroMQ context, never ended.
+
+    By default manager and client have contexts of their own, which they end at a
+    kernel's end, and one time in some hundreds wait for that for ever
+    (jupyter/jupyter_client, issue 771).
+    """
+
+    @default("context")
+    def _shared(self) -> zmq.asyncio.Context:
+        return zmq.asyncio.Context.instance()
+
+    def client(self, **options: Any) -> Any:
+        """Return a client for the kernel."""
+        return super().client(context=self.context, **options)
+
+
 class ChapterClient(NotebookClient):
     """Runs a chapter's cells; see the module.
 
@@ -147,6 +167,7 @@ class ChapterClient(NotebookClient):
     ) -> None:
         # Whatever happens is told by this class.
         options.setdefault("shutdown_kernel", "immediate")
+        options.setdefault("kernel_manager_class", _KernelManager)
         # Output that is late is waited for: it would be missing on the page.
         options.setdefault("iopub_timeout", 120)
         options.setdefault("raise_on_iopub_timeout", True)

@@ -94,6 +94,27 @@
       addEventListener(change, () => { asked ??= requestAnimationFrame(mark); }, { passive: true });
   }
 
+  // Menus and tips are Bootstrap's, most of all that is script here, and wanted by nobody
+  // before there is a page. Who presses a menu until then gets it as soon as can be.
+  let pressed, menus;
+  const loadMenus = () => {
+    if (menus) return;
+    menus = document.createElement("script");
+    menus.src = `${root.dataset.content_root}_static/scripts/bootstrap.js`;
+    menus.onload = () => {
+      removeEventListener("click", press);
+      pressed?.click();
+    };
+    document.head.append(menus);
+  };
+  function press({ target }) {
+    pressed = target.closest("[data-bs-toggle=dropdown]");
+    if (pressed) loadMenus();
+  }
+  addEventListener("click", press);
+  if (document.readyState === "complete") loadMenus();
+  else addEventListener("load", loadMenus, { once: true });
+
   // Code that runs in the page: all that it takes is asked for by pressing the button.
   const live = document.querySelector("[data-live]");
   const opener = live?.querySelector("button");

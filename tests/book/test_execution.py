@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import zmq
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import kernel_client
@@ -153,6 +154,14 @@ def test_an_intended_error_is_none(tmp_path):
     run(client)
     assert client.nb.cells[2].outputs[0].ename == "ZeroDivisionError"
     assert client.nb.cells[3].execution_count == 3
+
+
+def test_the_end_of_a_run_waits_for_no_context(tmp_path, monkeypatch):
+    # That can take for ever: https://github.com/jupyter/jupyter_client/issues/771
+    ended = []
+    monkeypatch.setattr(zmq.Context, "term", lambda self: ended.append(self))
+    run(planted(tmp_path, "1 + 1"))
+    assert ended == []
 
 
 def test_memory_is_the_kernels_own(tmp_path):
