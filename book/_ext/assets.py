@@ -56,8 +56,6 @@ SHEET = "book.css"
 SCRIPTS = (
     "documentation_options.js",
     "doctools.js",
-    "clipboard.min.js",
-    "copybutton.js",
     "scripts/sphinx-book-theme.js",
     "reading.js",
     "meanings.js",
@@ -65,8 +63,12 @@ SCRIPTS = (
 )
 SCRIPT = "book.js"
 
-# What acts on menus and tips: reading.js asks for it once the page is there.
+# What acts on menus and tips.
 COMPONENTS = "scripts/bootstrap.js"
+
+# What nobody wants before there is a page: reading.js asks for it then.
+LATE_SCRIPTS = ("clipboard.min.js", "copybutton.js", COMPONENTS)
+LATE_SCRIPT = "late.js"
 
 # The classes by which it tells what state a component is in.
 STATES = {"show", "showing", "hide", "fade"}
@@ -112,7 +114,7 @@ def _leave_out(
     context["css_files"] = []
 
     own = {f"_static/{file}" for file, _ in app.config.html_js_files}
-    bundled = {f"_static/{script}" for script in (*SCRIPTS, COMPONENTS)}
+    bundled = {f"_static/{script}" for script in (*SCRIPTS, *LATE_SCRIPTS)}
     scripts = [_bundle(Path(app.outdir) / "_static")]
     bodies = set()
     for file in context["script_files"]:
@@ -199,10 +201,12 @@ def _words(site: Path) -> set[str]:
             r'\b(class|id|data-bs-toggle)="([^"]*)"', path.read_text("utf8")
         ):
             (toggled if name == "data-bs-toggle" else words).update(value.split())
-    components = site / "_static" / COMPONENTS
-    for path in (site / "_static").rglob("*.js"):
+    static = site / "_static"
+    for path in static.rglob("*.js"):
+        if path.name in (SCRIPT, LATE_SCRIPT):
+            continue  # its parts are there, too
         there = set(re.findall(r"[\w-]+", path.read_text("utf8")))
-        if path == components:  # most of what it could do, no page asks for
+        if path == static / COMPONENTS:  # most of what it could do, no page asks for
             there = {
                 word
                 for word in there
@@ -214,7 +218,7 @@ def _words(site: Path) -> set[str]:
 
 @lru_cache(maxsize=1)
 def _bundle(static: Path) -> _JavaScript:
-    """Write what every page needs as one file, and return that file.
+    """Write what every page needs as two files, and return the one that pages name.
 
     Each file costs a phone a way to the server and back.
 
@@ -223,8 +227,9 @@ def _bundle(static: Path) -> _JavaScript:
     static : pathlib.Path
         The folder to which Sphinx has copied the scripts, before the first page.
     """
-    text = "\n;\n".join((static / name).read_text("utf8") for name in SCRIPTS)
-    (static / SCRIPT).write_text(text, "utf8")
+    for bundle, names in ((SCRIPT, SCRIPTS), (LATE_SCRIPT, LATE_SCRIPTS)):
+        text = "\n;\n".join((static / name).read_text("utf8") for name in names)
+        (static / bundle).write_text(text, "utf8")
     return _JavaScript(f"_static/{SCRIPT}", priority=500, defer="defer")
 
 

@@ -86,7 +86,7 @@
   const release = () => { chosen = undefined; };
   if (links.length) {
     choose();
-    mark();
+    requestAnimationFrame(() => setTimeout(mark)); // when all has its place anyway
     addEventListener("hashchange", () => { choose(); mark(); });
     for (const move of ["wheel", "touchmove", "keydown", "pointerdown"])
       addEventListener(move, release, { passive: true });
@@ -94,26 +94,26 @@
       addEventListener(change, () => { asked ??= requestAnimationFrame(mark); }, { passive: true });
   }
 
-  // Menus and tips are Bootstrap's, most of all that is script here, and wanted by nobody
+  // Menus, tips and copy buttons take more script than all else, and nobody wants them
   // before there is a page. Who presses a menu until then gets it as soon as can be.
-  let pressed, menus;
-  const loadMenus = () => {
-    if (menus) return;
-    menus = document.createElement("script");
-    menus.src = `${root.dataset.content_root}_static/scripts/bootstrap.js`;
-    menus.onload = () => {
+  let pressed, late;
+  const load = () => {
+    if (late) return;
+    late = document.createElement("script");
+    late.src = `${root.dataset.content_root}_static/late.js`;
+    late.onload = () => {
       removeEventListener("click", press);
       pressed?.click();
     };
-    document.head.append(menus);
+    document.head.append(late);
   };
   function press({ target }) {
     pressed = target.closest("[data-bs-toggle=dropdown]");
-    if (pressed) loadMenus();
+    if (pressed) load();
   }
   addEventListener("click", press);
-  if (document.readyState === "complete") loadMenus();
-  else addEventListener("load", loadMenus, { once: true });
+  if (document.readyState === "complete") load();
+  else addEventListener("load", load, { once: true });
 
   // Code that runs in the page: all that it takes is asked for by pressing the button.
   const live = document.querySelector("[data-live]");

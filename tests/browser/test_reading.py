@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from selectolax.lexbor import LexborHTMLParser
 from visiting import DESKTOP, PHONE, listen
 
@@ -217,47 +217,69 @@ def test_folded_bars_are_of_one_height(page: Page, address: str):
         assert len(set(heights)) == 1
 
 
-@each_chapter
-def test_launch_buttons_lead_to_the_chapter(page: Page, address: str, name: str):
-    owner, repo, _ = repository()
-    page.goto(f"{address}{name}.html")
-    page.locator(".dropdown-launch-buttons > button").click()
-    menu = page.locator(".dropdown-launch-buttons .dropdown-menu")
-    expect(menu).to_be_visible()
+def links(name: str, menu: str) -> dict[str, str]:
+    """Return where a page's menu leads, by the words of its entries."""
+    page = LexborHTMLParser((SITE / f"{name}.html").read_text("utf8"))
+    entries = page.css(f".dropdown-{menu}-buttons .dropdown-menu a")
+    return {entry.text().strip(): entry.attributes["href"] or "" for entry in entries}
 
-    binder = menu.get_by_role("link", name="Binder").get_attribute("href") or ""
-    assert unquote(binder) == (
+
+def test_code_is_copied_by_a_button(page: Page, address: str):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{address}{with_cells()[1]}.html")
+    code = page.locator("article .cell_input").first
+    code.hover()
+    code.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == code.locator("pre").inner_text().strip()
+
+
+@pytest.mark.parametrize("menu", ["launch", "download"])
+def test_a_menu_opens_also_when_it_is_pressed_before_the_page_is_there(
+    page: Page, address: str, menu: str
+):
+    held: list[Route] = []
+    page.route("**/late.js*", held.append)
+    page.goto(f"{address}{with_cells()[0]}.html")
+    button = page.locator(f".dropdown-{menu}-buttons > button")
+    entries = page.locator(f".dropdown-{menu}-buttons .dropdown-menu a")
+    button.click()
+    expect(entries.first).to_be_hidden()
+    held[0].continue_()
+    expect(entries.first).to_be_visible()
+    button.click()
+    expect(entries.first).to_be_hidden()
+    button.click()
+    expect(entries.first).to_be_visible()
+    entries.first.hover()
+    expect(page.locator(".tooltip")).to_be_visible()
+
+
+@each_chapter
+def test_launch_buttons_lead_to_the_chapter(name: str):
+    owner, repo, _ = repository()
+    launch = links(name, "launch")
+    assert unquote(launch["Binder"]) == (
         f"https://mybinder.org/v2/gh/{owner}/{repo}/environment"
         f"?urlpath=lab/tree/{name}.ipynb"
     )
-    assert (SITE.parent / "notebooks" / f"{name}.ipynb").exists()
-
-    colab = menu.get_by_role("link", name="Colab").get_attribute("href")
-    assert colab == (
+    assert launch["Colab"] == (
         f"https://colab.research.google.com/github/{owner}/{repo}"
         f"/blob/notebooks/{name}.ipynb"
     )
 
 
 @each_chapter
-def test_the_notebook_for_download_is_there(page: Page, address: str, name: str):
-    page.goto(f"{address}{name}.html")
-    page.locator(".dropdown-download-buttons > button").click()
-    link = page.locator(".dropdown-download-buttons .btn-download-notebook-button")
-    expect(link).to_be_visible()
-    assert link.get_attribute("href") == f"notebooks/{name}.ipynb"
-    # Asked for as a browser would, without opening a window.
-    answer = page.request.get(f"{address}notebooks/{name}.ipynb")
-    assert answer.ok
-    notebook = nbformat.reads(answer.text(), as_version=4)
+def test_the_notebook_for_download_is_there(name: str):
+    assert links(name, "download")[".ipynb"] == f"notebooks/{name}.ipynb"
+    notebook = nbformat.read(SITE / "notebooks" / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
 
 
-def test_pages_without_cells_offer_no_launch(page: Page, address: str):
+def test_pages_without_cells_offer_no_launch():
     for name in sorted(set(table_of_contents()) - set(with_cells())):
-        page.goto(f"{address}{name}.html")
-        assert page.locator(".dropdown-launch-buttons").count() == 0, name
-        assert page.locator(".btn-download-notebook-button").count() == 0, name
+        assert links(name, "launch") == {}, name
+        assert ".ipynb" not in links(name, "download"), name
 
 
 def theme(page: Page) -> str:
