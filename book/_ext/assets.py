@@ -24,6 +24,7 @@ from sphinx.util import logging
 
 import order
 from dependencies import content_digest
+from descent.files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +155,23 @@ def slim(css: str, words: set[str]) -> str:
     return "".join(_kept(rules, words))
 
 
+def _slimmed(sheet: Path, words: set[str]) -> str:
+    """Return what is left of a sheet, taken apart anew only if that can be another."""
+    css = sheet.read_text("utf8")
+    named = words.intersection(re.findall(r"[\w-]+", css))
+    made_of = [css, *sorted(named), Path(__file__).read_text("utf8")]
+    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
+    kept = sheet.with_suffix(".slim")
+    if kept.exists():
+        made, _, text = kept.read_text("utf8").partition("\n")
+        if made == digest:
+            return text
+    text = slim(css, named)
+    with replacing(kept) as file:
+        file.write(f"{digest}\n{text}".encode())
+    return text
+
+
 def _kept(rules: Iterable[Any], words: set[str]) -> Iterable[str]:
     """Yield the rules that can apply, as text."""
     for rule in rules:
@@ -268,7 +286,7 @@ def _write_style(app: Sphinx, failure: Exception | None) -> None:
                 path.unlink()
     sheets = _set_aside(static, site.parent / ".styles")
     words = _words(site)
-    text = "".join(slim(path.read_text("utf8"), words) for path in sheets)
+    text = "".join(_slimmed(path, words) for path in sheets)
     (static / SHEET).write_text(text, "utf8")
 
 

@@ -108,6 +108,12 @@ def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
     for name in ("page", "index"):
         assert small_book.page(name).count("_static/book.js?v=") == 1
 
+    # What a page has for the first time has its style.
+    assert ".admonition.seealso" not in whole
+    small_book.write("page", "# Page\n\n```{seealso}\nThe best prose.\n```\n")
+    assert small_book.build().status == 0
+    assert ".admonition.seealso" in sheet.read_text("utf8")
+
     # Styles, scripts and what makes a page, alone.
     before = small_book.page("page")
     own = small_book.book / "_static" / "descent.css"

@@ -144,7 +144,9 @@ def query(page: Page) -> dict[str, str]:
 
 
 @each
-def test_it_loads_when_near_and_takes_the_place_of_its_still(show: Open, name: str):
+def test_it_loads_when_near_in_place_of_its_still_and_is_set_by_the_address(
+    show: Open, name: str
+):
     page, box = show(name, live=False)
     still = page.locator("figure").filter(has=box).locator("img.on-light")
     expect(still).to_be_visible()
@@ -159,6 +161,25 @@ def test_it_loads_when_near_and_takes_the_place_of_its_still(show: Open, name: s
     page.emulate_media(media="print")
     expect(box).to_be_hidden()
     expect(still).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(box).to_be_visible()
+    # Its state is in the address, and comes from there.
+    box.get_by_role("button", name="Reset", exact=True).click()
+    page.wait_for_function("location.search === ''")
+    ranges = [c for c in box.locator("input[type=range]").all() if c.is_visible()]
+    for control in ranges[:2]:
+        control.focus()
+        page.keyboard.press("PageUp")
+    if not ranges:
+        box.get_by_role("button", name="Next patient").click()
+    page.wait_for_function("location.search.length > 1")
+    page.wait_for_timeout(400)
+    text, address = said(box), page.url
+    assert all(key.startswith(f"{name}.") for key in query(page))
+    _, other = show(name, f"?{urlsplit(address).query}")
+    assert said(other) == text
+    box.get_by_role("button", name="Reset", exact=True).click()
+    page.wait_for_function("location.search === ''")
 
 
 def on(page_name: str) -> list[str]:
@@ -383,26 +404,6 @@ def test_every_control_works_by_keyboard(show: Open, name: str):
 
 
 @each
-def test_its_state_is_in_the_address(show: Open, name: str):
-    page, box = show(name)
-    ranges = [c for c in box.locator("input[type=range]").all() if c.is_visible()]
-    if ranges:
-        for control in ranges[:2]:
-            control.focus()
-            page.keyboard.press("PageUp")
-    else:
-        box.get_by_role("button", name="Next patient").click()
-    page.wait_for_function("location.search.length > 1")
-    page.wait_for_timeout(400)
-    text, address = said(box), page.url
-    assert all(key.startswith(f"{name}.") for key in query(page))
-    _, other = show(name, f"?{urlsplit(address).query}")
-    assert said(other) == text
-    box.get_by_role("button", name="Reset", exact=True).click()
-    page.wait_for_function("location.search === ''")
-
-
-@each
 def test_it_survives_nonsense_in_the_address_and_follows_the_back_button(
     show: Open, name: str
 ):
@@ -543,19 +544,20 @@ def test_descent_that_diverges_says_so_and_stops(show: Open):
     expect(box.locator(".ex-say")).to_contain_text("left all bounds")
 
 
-@pytest.mark.parametrize(
-    ("rate", "word"),
-    [
-        (1e-4, "creeping along m"),
-        (0.01, "converging along m"),
-        (0.02, "oscillating along m"),
-        (0.03, "diverging along m"),
-        (0.5, "was stopped after"),
-    ],
-)
-def test_regimes_are_named(show: Open, rate: float, word: str):
-    _, box = show("learning-rate", f"?learning-rate.rate={rate}")
-    assert word in said(box)
+REGIMES = {
+    1e-4: "creeping along m",
+    0.01: "converging along m",
+    0.02: "oscillating along m",
+    0.03: "diverging along m",
+    0.5: "was stopped after",
+}
+
+
+def test_regimes_are_named(show: Open):
+    page, box = show("learning-rate")
+    for rate, word in REGIMES.items():
+        put(page, f"learning-rate.rate={rate}")
+        assert word in said(box)
 
 
 def test_the_best_line_is_beaten_by_none_and_the_outlier_moves_it(show: Open):
@@ -591,8 +593,9 @@ def test_brute_force_counts_and_both_views_are_one_point(show: Open):
 
 def test_the_race_ends_as_in_the_chapter(show: Open):
     numbers = glued("optimizers")
+    page, box = show("race")
     for ground in ("ravine", "line"):
-        _, box = show("race", f"?race.ground={ground}&race.t=300")
+        put(page, f"race.ground={ground}&race.t=300")
         text = said(box)
         for name in ("full-batch", "momentum", "Adam"):
             key = f"optimizers_{ground}_{name.replace('-', '_').lower()}_steps"
@@ -602,19 +605,22 @@ def test_the_race_ends_as_in_the_chapter(show: Open):
             assert int(found[1]) == wanted, key
 
 
-@pytest.mark.parametrize("ground", ["bowl", "saddle", "rosenbrock"])
-def test_the_race_runs_on_every_ground_and_counts(show: Open, ground: str):
-    _, box = show("race", f"?race.ground={ground}&race.t=300")
-    assert "Arrived" in said(box)
-    assert box.locator(".ex-table tr").count() == 6
-    slider(box, "Rate: Adam").focus()
-    slider(box, "Rate: Adam").press("ArrowRight")
-    expect(box.locator(".ex-say")).to_contain_text("at the rates you have set")
+def test_the_race_runs_on_every_ground_and_counts(show: Open):
+    page, box = show("race")
+    for ground in ("bowl", "saddle", "rosenbrock"):
+        put(page, f"race.ground={ground}&race.t=300")
+        assert "Arrived" in said(box)
+        assert box.locator(".ex-table tr").count() == 6
+        slider(box, "Rate: Adam").focus()
+        slider(box, "Rate: Adam").press("ArrowRight")
+        expect(box.locator(".ex-say")).to_contain_text("at the rates you have set")
 
 
 def test_larger_batches_scatter_less(show: Open):
+    page, box = show("noise")
+
     def scatter(size: int) -> float:
-        _, box = show("noise", f"?noise.size={size}")
+        put(page, f"noise.size={size}")
         found = re.search(r"scatter around it by ([\d.]+)", said(box))
         assert found
         return float(found[1])

@@ -33,7 +33,7 @@ rat + 1
 # chapters are launched sets DESCENT_EVERY_CHAPTER.
 LONG = {
     *("autoclip", "clipping", "experiment", "gradient", "health", "learning-rate"),
-    *("network", "optimizers", "schedule", "separation", "sick"),
+    *("loss", "network", "optimizers", "schedule", "separation", "sick"),
 }
 if os.environ.get("DESCENT_EVERY_CHAPTER"):
     LONG = set()
