@@ -178,6 +178,25 @@ def test_views_that_do_not_overlap_are_one_vector(stride):
     assert global_norm(weights) == pytest.approx(1, rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_a_gradient_with_a_history_is_clipped_outside_of_it(dtype):
+    # As after backward(create_graph=True); the second step and the third go a short way.
+    weight = nn.Parameter(torch.tensor([1.5, 2.0], dtype=dtype))
+    clip = ClipNorm(1.0)
+    for _ in range(3):
+        (weight.grad,) = torch.autograd.grad(
+            weight.square().sum(), weight, create_graph=True
+        )
+        history = weight.grad.grad_fn
+        assert history is not None
+        assert clip([weight]).grad_norm == 5
+        assert weight.grad.grad_fn is history
+        torch.testing.assert_close(
+            weight.grad.detach(), torch.tensor([0.6, 0.8], dtype=dtype)
+        )
+        weight.grad = None
+
+
 def test_if_the_gradients_cannot_be_scaled_the_history_is_as_before(monkeypatch):
     clip = AutoClip(50, window=3)
     for norm in (1.0, 5.0, 2.0, 4.0):

@@ -50,7 +50,7 @@ _TYPES = frozenset({*HALF, *WIDE, torch.float32, torch.complex64})
 
 _KIND = attrgetter("dtype", "device")
 _GRADIENT = attrgetter("grad")
-_KIND_AND_LAYOUT = attrgetter("dtype", "device", "layout")
+_KIND_AND_MORE = attrgetter("dtype", "device", "layout", "requires_grad")
 
 # The smallest normal number of float32, and, if there are wide ones, of float64.
 _SMALLEST = (torch.finfo(torch.float32).tiny, torch.finfo(torch.float64).tiny)
@@ -91,7 +91,7 @@ class Gradients(NamedTuple):
         Every parameter once, with or without a gradient.
     tensors : list of torch.Tensor
         All gradients that lie here, of a sparse one its values, of a spread one its
-        part: what must be scaled.
+        part: what must be scaled. None has a history of its own.
     whole : list of torch.Tensor
         Those of `tensors` that are not spread.
     shares : list of Share
@@ -156,8 +156,8 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
     Returns
     -------
     Gradients
-        The gradients, in the memory where they are. They may have a history of their
-        own, which what is done to them must not enter.
+        The gradients, in the memory where they are, without a history of their own,
+        which what is done to them must not enter.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
         gradient = parameter.grad
         if gradient is not None:
             if gradient.layout is torch.strided:
-                whole.append(gradient)
+                whole.append(gradient.detach() if gradient.requires_grad else gradient)
             else:
                 sparse.append(parameter)
     refuse_no_parameters(every, trained)
@@ -230,12 +230,14 @@ def _plain_again(parameters: list[Tensor], known: Set[int]) -> Gradients | None:
     if "torch.distributed.fsdp" in sys.modules and any(map(_is_flattened, parameters)):
         return None
     tensors = [g for g in map(_GRADIENT, parameters) if g is not None]
-    kinds = {*map(_KIND_AND_LAYOUT, tensors)}
+    kinds = {*map(_KIND_AND_MORE, tensors)}
     if len(kinds) != 1:
         return None
-    ((dtype, device, layout),) = kinds
+    ((dtype, device, layout, has_history),) = kinds
     if dtype in HALF or dtype not in _TYPES or layout is not torch.strided:
         return None
+    if has_history:
+        tensors = [tensor.detach() for tensor in tensors]
     if device.type == "meta":
         return None
     smallest = _SMALLEST[dtype in WIDE]
@@ -458,7 +460,6 @@ def _values(parameter: Tensor) -> Tensor:
     return parameter.grad.values().detach()
 
 
-@torch.no_grad()
 def measure(gradients: Gradients) -> float:
     """Return the norm of all gradients taken as one vector, the same on every rank."""
     norm = local_norm(gradients.whole, gradients.alike)
@@ -576,7 +577,6 @@ def _largest(norms: list[float]) -> float:
     return math.nan if any(map(math.isnan, norms)) else max(norms)
 
 
-@torch.no_grad()
 def scale(
     gradients: list[Tensor], norm: float, threshold: float, alike: bool = False
 ) -> None:
