@@ -95,25 +95,40 @@
   }
 
   // Menus, tips and copy buttons take more script than all else, and nobody wants them
-  // before there is a page. Who presses a menu until then gets it as soon as can be.
+  // before there is a page. Who presses a menu until then gets it as soon as can be,
+  // unless they have gone on to something else.
   let pressed, late;
+  const waiting = {
+    click({ target }) {
+      const menu = target.closest("[data-bs-toggle=dropdown]");
+      pressed = menu === pressed ? null : menu;
+      if (pressed) load();
+    },
+    focusin: ({ target }) => { if (!pressed?.contains(target)) pressed = null; },
+    keydown: ({ key }) => { if (key === "Escape") pressed = null; },
+  };
   const load = () => {
     if (late) return;
     late = document.createElement("script");
     late.src = `${root.dataset.content_root}_static/late.js`;
+    late.onerror = () => { late = undefined; }; // the next press asks again
     late.onload = () => {
-      removeEventListener("click", press);
+      for (const [kind, listener] of Object.entries(waiting))
+        removeEventListener(kind, listener, true);
       pressed?.click();
     };
     document.head.append(late);
   };
-  function press({ target }) {
-    pressed = target.closest("[data-bs-toggle=dropdown]");
-    if (pressed) load();
-  }
-  addEventListener("click", press);
+  for (const [kind, listener] of Object.entries(waiting))
+    addEventListener(kind, listener, true);
   if (document.readyState === "complete") load();
   else addEventListener("load", load, { once: true });
+
+  // On a phone the table of contents lies over the page that one of its links leads to.
+  addEventListener("click", ({ target }) => {
+    const panel = target.closest("a[href^='#']")?.closest("dialog");
+    panel?.close();
+  });
 
   // Code that runs in the page: all that it takes is asked for by pressing the button.
   const live = document.querySelector("[data-live]");

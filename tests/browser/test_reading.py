@@ -256,6 +256,50 @@ def test_a_menu_opens_also_when_it_is_pressed_before_the_page_is_there(
     expect(entry).to_be_hidden()
 
 
+@pytest.mark.parametrize("keys", [["Escape"], ["Tab", "Tab"], ["Enter"], ["Control+k"]])
+def test_a_menu_that_is_no_longer_wanted_does_not_open(
+    page: Page, address: str, keys: list[str]
+):
+    held: list[Route] = []
+    page.route("**/late.js*", lambda route: held.append(route))
+    page.goto(f"{address}{with_cells()[0]}.html")
+    button = page.locator(".dropdown-launch-buttons > button")
+    button.press("Enter")
+    for key in keys:
+        page.keyboard.press(key)
+    there = page.evaluate_handle("document.activeElement")
+    held[0].continue_()
+    page.wait_for_function("window.bootstrap")
+    expect(button).to_have_attribute("aria-expanded", "false")
+    assert page.evaluate("there => there === document.activeElement", there)
+
+
+def test_menus_that_could_not_be_loaded_are_asked_for_again(page: Page, address: str):
+    page.route("**/late.js*", lambda route: route.abort())
+    page.goto(f"{address}{with_cells()[0]}.html", wait_until="networkidle")
+    page.unroute("**/late.js*")
+    button = page.locator(".dropdown-launch-buttons > button")
+    button.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "true")
+
+
+def test_on_a_phone_the_contents_make_way_for_what_they_lead_to(
+    browser: Browser, address: str
+):
+    context = PHONE.open(browser, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{address}{with_exercises()[0]}.html")
+    page.locator(".secondary-toggle").tap()
+    panel = page.locator("#pst-secondary-sidebar-modal")
+    expect(panel).to_be_visible()
+    link = panel.locator("a[href^='#']").nth(3)
+    section = page.locator(link.get_attribute("href") or "")
+    link.tap()
+    expect(panel).to_be_hidden()
+    expect(section.locator("h2, h3").first).to_be_in_viewport()
+    context.close()
+
+
 @each_chapter
 def test_launch_buttons_lead_to_the_chapter(name: str):
     owner, repo, _ = repository()

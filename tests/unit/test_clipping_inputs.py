@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from descent.clipping import AutoClip, ClipNorm, global_norm
 
@@ -119,6 +120,13 @@ def compressed():
     return [parameter(3.0), weight]
 
 
+def made_in_inference_mode():
+    weight = nn.Parameter(torch.zeros(2))
+    with torch.inference_mode():
+        weight.grad = torch.ones(2)
+    return [parameter(3.0), weight]
+
+
 REFUSED = {
     "an empty list": (list, ValueError, "got nothing"),
     "an iterator that is used up": (used_up, ValueError, "used up after one pass"),
@@ -142,6 +150,7 @@ REFUSED = {
     "views that overlap": (overlapping, ValueError, "overlap"),
     "one gradient for two": (one_gradient_for_two, ValueError, "overlap"),
     "one sparse one for two": (one_sparse_gradient_for_two, ValueError, "overlap"),
+    "inference": (made_in_inference_mode, ValueError, "inference mode"),
 }
 
 
@@ -180,7 +189,7 @@ def test_views_that_do_not_overlap_are_one_vector(stride):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
 def test_a_gradient_with_a_history_is_clipped_outside_of_it(dtype):
-    # As after backward(create_graph=True); the second step and the third go a short way.
+    # As after backward(create_graph=True); later steps could go a shorter way.
     weight = nn.Parameter(torch.tensor([1.5, 2.0], dtype=dtype))
     clip = ClipNorm(1.0)
     for _ in range(3):
@@ -195,6 +204,38 @@ def test_a_gradient_with_a_history_is_clipped_outside_of_it(dtype):
             weight.grad.detach(), torch.tensor([0.6, 0.8], dtype=dtype)
         )
         weight.grad = None
+
+
+def test_a_conjugate_that_nobody_has_looked_at_is_clipped():
+    # Where a loss takes a parameter's conjugate. PyTorch's own clipping stops there.
+    weight = nn.Parameter(torch.tensor([1j]))
+    clip = ClipNorm(1.0)
+    for _ in range(3):
+        weight.grad = None
+        (weight.conj() * (3 + 4j)).real.sum().backward()
+        assert weight.grad.is_conj()
+        assert clip([weight]).grad_norm == 5
+        torch.testing.assert_close(weight.grad, torch.tensor([0.6 + 0.8j]))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script")  # PyTorch's own
+@pytest.mark.parametrize("options", [{}, {"capturable": True}], ids=str)
+@pytest.mark.parametrize("has_history", [False, True])
+def test_a_gradient_with_a_tangent_is_refused(has_history, options):
+    weight = nn.Parameter(torch.ones(2))
+    clip = AutoClip(50, **options)
+    for _ in range(3):
+        weight.grad = torch.ones(2)
+        clip([weight])
+    with forward_ad.dual_level():
+        x = forward_ad.make_dual(torch.ones(2), torch.ones(2))
+        (weight.grad,) = torch.autograd.grad(
+            (weight * x).square().sum(), weight, create_graph=has_history
+        )
+        with pytest.raises(ValueError, match="tangents"):
+            clip([weight])
+        assert forward_ad.unpack_dual(weight.grad).primal.tolist() == [2, 2]
+    assert len(clip.history) == 3
 
 
 def test_if_the_gradients_cannot_be_scaled_the_history_is_as_before(monkeypatch):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -195,7 +196,7 @@ def gather(parameters: Parameters, known: Set[int] = frozenset()) -> Gradients:
         gradient = parameter.grad
         if gradient is not None:
             if gradient.layout is torch.strided:
-                whole.append(gradient.detach() if gradient.requires_grad else gradient)
+                whole.append(_numbers(parameter, gradient))
             else:
                 sparse.append(parameter)
     refuse_no_parameters(every, trained)
@@ -236,12 +237,32 @@ def _plain_again(parameters: list[Tensor], known: Set[int]) -> Gradients | None:
     ((dtype, device, layout, has_history),) = kinds
     if dtype in HALF or dtype not in _TYPES or layout is not torch.strided:
         return None
-    if has_history:
-        tensors = [tensor.detach() for tensor in tensors]
-    if device.type == "meta":
+    if dtype.is_complex or has_history or device.type == "meta":
+        return None
+    if any(map(Tensor.is_neg, tensors)) or any(map(Tensor.is_inference, tensors)):
+        return None
+    if getattr(forward_ad, "_current_level", -1) >= 0:
         return None
     smallest = _SMALLEST[dtype in WIDE]
     return Gradients(parameters, tensors, tensors, [], smallest, True, known)
+
+
+def _numbers(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Return a dense gradient as what can be measured and scaled: its numbers."""
+    if gradient.is_inference() and not torch.is_inference_mode_enabled():
+        raise ValueError(
+            "gradients must not be made in inference mode, got one of shape "
+            f"{tuple(gradient.shape)}: nothing else can change it. Set its clone()"
+        )
+    if forward_ad.unpack_dual(gradient).tangent is not None:
+        raise ValueError(
+            "gradients must not carry tangents (forward-mode differentiation): they "
+            "would not be scaled with them"
+        )
+    if gradient.is_conj() or gradient.is_neg():
+        # Conjugated or negated only when it is looked at, which PyTorch does not scale.
+        gradient = parameter.grad = gradient.resolve_conj().resolve_neg()
+    return gradient.detach() if gradient.requires_grad else gradient
 
 
 def refuse_no_parameters(every: list[Tensor], trained: bool) -> None:
