@@ -249,6 +249,17 @@ def test_axe_finds_nothing(audit: Callable[[str], Audit], name: str):
     assert found.ways >= 5
 
 
+def test_links_in_tables_look_like_others(page: Page, address: str):
+    size(page, DESKTOP)
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{address}glossary.html")
+    colors = page.evaluate(
+        """() => ["table", "dd"].map(where =>
+            getComputedStyle(document.querySelector(`main ${where} a`)).color)"""
+    )
+    assert colors[0] == colors[1]
+
+
 def test_axe_sees_one_pale_word_on_a_page(page: Page, address: str, axe: str):
     size(page, DESKTOP)
     page.emulate_media(color_scheme="light")
