@@ -71,7 +71,7 @@ COMPONENTS = "scripts/bootstrap.js"
 LATE_SCRIPTS = ("clipboard.min.js", "copybutton.js", COMPONENTS)
 LATE_SCRIPT = "late.js"
 
-# The classes by which it tells what state a component is in.
+# The classes by which it tells in what state a component is.
 STATES = {"show", "showing", "hide", "fade"}
 
 # Brought along, asked for by no page.
@@ -215,8 +215,10 @@ def _words(site: Path) -> set[str]:
     words: set[str] = set()
     toggled: set[str] = set()
     for path in site.glob("*.html"):
-        for name, value in re.findall(
-            r'\b(class|id|data-bs-toggle)="([^"]*)"', path.read_text("utf8")
+        for name, _, value in re.findall(
+            r"""\b(class|id|data-bs-toggle)=(["'])(.*?)\2""",
+            path.read_text("utf8"),
+            re.DOTALL,
         ):
             (toggled if name == "data-bs-toggle" else words).update(value.split())
     static = site / "_static"

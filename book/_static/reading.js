@@ -111,7 +111,7 @@
     if (late) return;
     late = document.createElement("script");
     late.src = `${root.dataset.content_root}_static/late.js`;
-    late.onerror = () => { late = undefined; }; // the next press asks again
+    late.onerror = () => { late = pressed = undefined; }; // the next press asks again
     late.onload = () => {
       for (const [kind, listener] of Object.entries(waiting))
         removeEventListener(kind, listener, true);
