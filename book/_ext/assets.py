@@ -64,15 +64,13 @@ SCRIPTS = (
 )
 SCRIPT = "book.js"
 
-# What acts on menus and tips.
+# What acts on menus and tips, and the classes that say in what state these are.
 COMPONENTS = "scripts/bootstrap.js"
+STATES = {"show", "showing", "hide", "fade"}
 
 # What nobody wants before there is a page: reading.js asks for it then.
 LATE_SCRIPTS = ("clipboard.min.js", "copybutton.js", COMPONENTS)
 LATE_SCRIPT = "late.js"
-
-# The classes by which it tells in what state a component is.
-STATES = {"show", "showing", "hide", "fade"}
 
 # Brought along, asked for by no page.
 IDLE = (
@@ -159,7 +157,7 @@ def _slimmed(sheet: Path, words: set[str]) -> str:
     """Return what is left of a sheet, taken apart anew only if that can be another."""
     css = sheet.read_text("utf8")
     named = words.intersection(re.findall(r"[\w-]+", css))
-    made_of = [css, *sorted(named), Path(__file__).read_text("utf8")]
+    made_of = [css, *sorted(named), content_digest(__file__)]
     digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
     kept = sheet.with_suffix(".slim")
     if kept.exists():

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from visiting import DARK, DESKTOP, FIND_OVERFLOW, PHONE, Form, listen, pages
+from visiting import (
+    DARK,
+    DESKTOP,
+    FIND_OVERFLOW,
+    PHONE,
+    Form,
+    listen,
+    pages,
+    wait_for_late_script,
+)
 
 from book import SITE, table_of_contents, with_exercises
 
@@ -188,8 +197,7 @@ def audit(page: Page, address: str, axe: str) -> Callable[[str], Audit]:
         size(page, DESKTOP)
         page.emulate_media(color_scheme="light")
         page.goto(f"{address}{name}.html")
-        if name != "404":  # which has no menus; others', when the page is there
-            page.wait_for_function("window.bootstrap")
+        wait_for_late_script(page, name)
         headings = page.evaluate(READ_HEADINGS)
         # What a window of 1280 pixels shows at 200 % is what one of 640 shows.
         page.set_viewport_size({"width": 640, "height": 450})

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from visiting import PHONE, pages
+from visiting import PHONE, pages, wait_for_late_script
 
 from book import ROOT, SITE
 
@@ -49,8 +49,7 @@ def test_a_page_is_light_and_stands_still(page: Page, address: str, name: str):
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(urlsplit(request.url).path[1:]))
     page.goto(f"{address}{name}.html", wait_until="networkidle")
-    if name != "404":
-        page.wait_for_function("window.bootstrap")  # the script that comes late
+    wait_for_late_script(page, name)
     files = {path: transferred(path) for path in asked if (SITE / path).is_file()}
     assert f"{name}.html" in files
     heaviest = sorted(files.items(), key=lambda item: -item[1])[:4]

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from selectolax.lexbor import LexborHTMLParser
-from visiting import DESKTOP, PHONE, listen
+from visiting import DESKTOP, PHONE, listen, wait_for_late_script
 
 from book import SITE, repository, source, table_of_contents, with_cells, with_exercises
 
@@ -262,14 +262,15 @@ def test_a_menu_that_is_no_longer_wanted_does_not_open(
 ):
     held: list[Route] = []
     page.route("**/late.js*", lambda route: held.append(route))
-    page.goto(f"{address}{with_cells()[0]}.html")
+    name = with_cells()[0]
+    page.goto(f"{address}{name}.html")
     button = page.locator(".dropdown-launch-buttons > button")
     button.press("Enter")
     for key in keys:
         page.keyboard.press(key)
     there = page.evaluate_handle("document.activeElement")
     held[0].continue_()
-    page.wait_for_function("window.bootstrap")
+    wait_for_late_script(page, name)
     expect(button).to_have_attribute("aria-expanded", "false")
     assert page.evaluate("there => there === document.activeElement", there)
 

@@ -78,6 +78,12 @@ def listen(page: Page, host: str) -> list[str]:
     return problems
 
 
+def wait_for_late_script(page: Page, name: str) -> None:
+    """Wait for the script that a page asks for when it is there; 404 has none."""
+    if name != "404":
+        page.wait_for_function("window.bootstrap")
+
+
 # A JPEG, which a browser writes in half the time, cannot be taller.
 TALLEST = 65_000
 

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Set
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
@@ -168,9 +167,8 @@ class NormClipper(ABC):
         skipped = self.nonfinite == "skip"
         if skipped and not scaled:
             # Setting, not multiplying: zero times infinity is not a number.
-            with torch.no_grad():
-                for gradient in gradients.tensors:
-                    gradient.zero_()
+            for gradient in gradients.tensors:
+                gradient.zero_()
         with self._lock:
             self._skipped += 1
             self._skipped_in_a_row += 1

@@ -241,6 +241,7 @@ def _plain_again(parameters: list[Tensor], known: Set[int]) -> Gradients | None:
         return None
     if any(map(Tensor.is_neg, tensors)) or any(map(Tensor.is_inference, tensors)):
         return None
+    # Some may carry tangents; PyTorch has no public way to ask whether any can.
     if getattr(forward_ad, "_current_level", -1) >= 0:
         return None
     smallest = _SMALLEST[dtype in WIDE]
