@@ -7,6 +7,9 @@ Whoever has a GPU goes on, in portions of ten minutes that add up, with
 
     python experiments/clipping_controls.py --gpu --record
 
+(A log that was written on another machine, ``--log``, is recorded on this one with
+``--minutes 0``.)
+
 All arms of a seed are trained as one (``ensemble.py``). What is under way is saved
 every minute, what is finished goes into a log; started again, also after a kill, the
 program goes on from there. Recording adds to what the record holds from other machines.
@@ -78,7 +81,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "two voices": {"task": "two voices", "loss": "SNR"},
     "silence": {"task": "violin and piano", "loss": "SNR", "silent": 0.2},
 }
-DEEP = {"layers": 2, "hidden": 300, "frames": 400, "batch": 25, "steps": 5000}
+PAPERS = {"layers": 2, "hidden": 300, "batch": 25}  # width and batch
 SETTINGS = {
     **{name: Setting(**task) for name, task in TASKS.items()},
     **{
@@ -97,8 +100,17 @@ SETTINGS = {
         for name, task in TASKS.items()
     },
     **{
+        f"{name}, width": Setting(**task, **PAPERS, arms=LONGER, steps=3200)
+        for name, task in TASKS.items()
+    },
+    **{
         f"{name}, wide, rate {rate:g}": Setting(
-            **task, **DEEP, rate=rate, arms=(*ARMS, "p=1", "p=25", "p=90")
+            **task,
+            **PAPERS,
+            frames=400,
+            steps=5000,
+            rate=rate,
+            arms=(*ARMS, "p=1", "p=25", "p=90"),
         )
         for name, task in TASKS.items()
         for rate in (1e-3, 3e-4, 3e-3, 1e-2)
@@ -263,6 +275,7 @@ def train(
     if device != "cpu":
         ensemble.capture(torch.zeros_like(same))
     saved, started = time.monotonic(), time.process_time()
+    patience = SAVE_EVERY
     for block in range(ensemble.steps // BLOCK, setting.steps // BLOCK):
         for _ in range(BLOCK - 1):
             ensemble.step(draw())
@@ -283,8 +296,8 @@ def train(
                     score(ensemble.network(run), setting) for run in range(len(runs))
                 ]
         over = time.monotonic() >= end and steps < setting.steps
-        if over or time.monotonic() >= saved + SAVE_EVERY:
-            saved = time.monotonic()
+        if over or time.monotonic() >= saved + patience:
+            begun = time.monotonic()
             save_checkpoint(
                 path,
                 **parts,
@@ -292,6 +305,9 @@ def train(
                 scores=scores,
                 seconds=seconds + time.process_time() - started,
             )
+            saved = time.monotonic()
+            # Many large networks take seconds: a twentieth of the time at most.
+            patience = max(SAVE_EVERY, 20 * (saved - begun))
         if over:
             return None
     seconds += time.process_time() - started
@@ -385,10 +401,10 @@ def groups(gpu: bool) -> Iterator[tuple[str, list[int]]]:
     """Return which setting with which seeds comes when."""
     if gpu:
         for name, setting in SETTINGS.items():
-            if "wide" in name:
+            if "wid" in name:  # width, wide
                 yield name, list(range(setting.seeds))
         return
-    for scale in (("longer", "wide"), ("wide",)):  # what is left out
+    for scale in (("longer", "wid"), ("wid",)):  # what is left out
         for seed in range(6):
             for name, setting in SETTINGS.items():
                 if seed < setting.seeds and not any(word in name for word in scale):
@@ -401,14 +417,27 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **named, **NEEDED}
 
 
+def made(device: str) -> dict[str, Any]:
+    """Return how a result is made, and on what."""
+    gpu = device != "cpu"
+    return {
+        "command": f"python experiments/{Path(__file__).name} --record"
+        + " --gpu" * gpu,
+        "machine": torch.cuda.get_device_name()
+        if gpu
+        else f"{platform.system()} {platform.machine()}, one thread",
+        "versions": versions(),
+    }
+
+
 def fingerprint(name: str) -> str:
-    """Return a word that differs if a setting or a version does."""
-    told = json.dumps([name, asdict(SETTINGS[name]), versions()], sort_keys=True)
+    """Return a word that differs if a setting does."""
+    told = json.dumps([name, asdict(SETTINGS[name])], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def logged(log: Path) -> list[Row]:
-    """Return the finished runs of these settings and versions, pilots among them."""
+    """Return the finished runs of these settings, pilots among them."""
     if not log.exists():
         return []
     rows = [json.loads(line) for line in log.read_text("utf8").splitlines()]
@@ -419,11 +448,16 @@ def logged(log: Path) -> list[Row]:
     ]
 
 
-def append(log: Path, name: str, rows: list[Row]) -> None:
+def append(log: Path, name: str, rows: list[Row], device: str) -> None:
     """Add finished runs; they are on the disk when this returns."""
     with log.open("a", encoding="utf8") as file:
         for row in rows:
-            line = {"of": fingerprint(name), "setting": name, **row}
+            line = {
+                "of": fingerprint(name),
+                "setting": name,
+                **row,
+                "made": made(device),
+            }
             file.write(json.dumps(line, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -440,7 +474,9 @@ def sweep(log: Path, minutes: float, gpu: bool = False) -> None:
         # A kill while a line was being written leaves a part of it.
         file.truncate(file.read().rfind(b"\n") + 1)
     for name, wanted in groups(gpu):
-        setting, rows = SETTINGS[name], logged(log)
+        setting = SETTINGS[name]
+        # What another machine did is recorded as well, but not gone on with.
+        rows = [row for row in logged(log) if row["made"] == made(device)]
         done = {(row["arm"], row["seed"]) for row in rows if row["setting"] == name}
         seeds = [s for s in wanted if {(arm, s) for arm in setting.arms} - done]
         if not seeds:
@@ -449,14 +485,15 @@ def sweep(log: Path, minutes: float, gpu: bool = False) -> None:
         if "fixed" in setting.arms and not fixed:
             fixed = [pilot(setting, device)]
             median = {"arm": "pilot", "seed": PILOT_SEED, "norm_median": fixed[0]}
-            append(log, name, [median])
+            append(log, name, [median], device)
         path = log.with_name(f"{log.stem}-{fingerprint(name)}-{seeds[0]}.pt")
         ended = train(
             setting, seeds, fixed[0] if fixed else math.inf, device, path, end
         )
         if ended is None:
             return
-        append(log, name, [r for r in ended if (r["arm"], r["seed"]) not in done])
+        new = [row for row in ended if (row["arm"], row["seed"]) not in done]
+        append(log, name, new, device)
         path.unlink(missing_ok=True)
         print(name, seeds, [r["seconds"] for r in ended], flush=True)
         if time.monotonic() >= end:
@@ -471,35 +508,28 @@ def is_pilot(row: Row, name: str) -> bool:
 # --- The record
 
 
-def record(rows: list[Row], output: Path, gpu: bool) -> None:
+def record(rows: list[Row], output: Path) -> None:
     """Add to the record for the book: a table with how it was made."""
     pilots = {
         row["setting"]: row["norm_median"] for row in rows if row["arm"] == "pilot"
     }
-    made: list[dict[str, Any]] = []
+    ways: list[dict[str, Any]] = []
     kept: list[Row] = []
     if output.exists():
         old = json.loads(output.read_text("utf8"))
-        made = old["made"]
+        ways = old["made"]
         kept = [dict(zip(old["columns"], row, strict=True)) for row in old["rows"]]
         pilots = {
             **{n: s["fixed"] for n, s in old["settings"].items() if s["fixed"]},
             **pilots,
         }
-    here = {
-        "command": f"python experiments/{Path(__file__).name} --record"
-        + " --gpu" * gpu,
-        "machine": torch.cuda.get_device_name()
-        if gpu
-        else f"{platform.system()} {platform.machine()}, one thread",
-        "versions": versions(),
-    }
-    if here not in made:
-        made.append(here)
+    for row in rows:
+        if row["made"] not in ways:
+            ways.append(row["made"])
     new = {
         (row["setting"], row["arm"], row["seed"]): {
             **{key: value for key, value in row.items() if key != "of"},
-            "made": made.index(here),
+            "made": ways.index(row["made"]),
         }
         for row in rows
         if row["arm"] != "pilot"
@@ -519,7 +549,7 @@ def record(rows: list[Row], output: Path, gpu: bool) -> None:
     names = list(dict.fromkeys(row["setting"] for row in ordered))
     columns = list(ordered[0])
     about = {
-        "made": made,
+        "made": ways,
         "plan": {
             "file": f"experiments/{PLAN.name}",
             "commits": commits.splitlines(),
@@ -541,11 +571,13 @@ def record(rows: list[Row], output: Path, gpu: bool) -> None:
 def main() -> None:
     """Read the command line, run, and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, help="stop then and save")
+    parser.add_argument(
+        "--minutes", type=float, help="stop then and save; at 0, run nothing"
+    )
     parser.add_argument(
         "--gpu",
         action="store_true",
-        help="the settings called wide, all seeds as one, for ten minutes",
+        help="the settings called width and wide, all seeds as one, for ten minutes",
     )
     parser.add_argument(
         "--log", type=Path, default=cache_folder() / "clipping_controls.jsonl"
@@ -556,9 +588,10 @@ def main() -> None:
     gpu, minutes = arguments.gpu, arguments.minutes
     if minutes is None:
         minutes = 10 if gpu else math.inf
-    sweep(arguments.log, minutes, gpu)
+    if minutes > 0:
+        sweep(arguments.log, minutes, gpu)
     if arguments.record and (rows := logged(arguments.log)):
-        record(rows, arguments.output, gpu)
+        record(rows, arguments.output)
 
 
 if __name__ == "__main__":

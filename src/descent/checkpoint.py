@@ -18,6 +18,7 @@ from descent.files import replacing
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _RNG = "torch.get_rng_state"
+_CUDA_RNG = "torch.cuda.get_rng_state_all"
 
 
 @runtime_checkable
@@ -38,7 +39,8 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         Whatever belongs to the run, by name: objects with a ``state_dict`` (a
         network, an optimizer, an :class:`~descent.clipping.AutoClip`), PyTorch's
         random generators, and tensors and plain Python values, such as the step or
-        lists of numbers. PyTorch's global random numbers are kept in any case.
+        lists of numbers. PyTorch's global random numbers are kept in any case, also
+        those of CUDA devices.
 
     Raises
     ------
@@ -46,7 +48,9 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         If a part is, or its state holds, something that :func:`load_checkpoint`
         could not read, such as a number of NumPy's. Nothing is written then.
     """
-    state = {_RNG: torch.get_rng_state()}
+    state: dict[str, Any] = {_RNG: torch.get_rng_state()}
+    if torch.cuda.is_initialized():
+        state[_CUDA_RNG] = torch.cuda.get_rng_state_all()
     for name, part in parts.items():
         wanted = f"{name} must have a state_dict, be a torch.Generator, or be"
         kept = part
@@ -81,7 +85,8 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        The plain values that were saved, by name.
+        The plain values that were saved, by name; tensors on the processor, wherever
+        they were.
 
     Raises
     ------
@@ -90,8 +95,8 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
         Nothing is changed then.
     """
     try:
-        state = torch.load(path, weights_only=True)
-        rng = state.pop(_RNG)
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        rng, cuda_rng = state.pop(_RNG), state.pop(_CUDA_RNG, [])
     # What PyTorch raises for other files, and other contents for `pop`.
     except (EOFError, LookupError, TypeError, AttributeError, pickle.PickleError) as e:
         raise ValueError(f"path must be a file of save_checkpoint, got {path}") from e
@@ -104,6 +109,9 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
         else:
             part.load_state_dict(state.pop(name))
     torch.set_rng_state(rng)
+    # A run may go on where there are fewer devices, or none.
+    for device, numbers in enumerate(cuda_rng[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(numbers, device)
     return dict(state)
 
 

@@ -69,15 +69,16 @@ def test_portions_and_kills_add_up_to_what_would_have_been(
     small.sweep(log, 10)
 
 
-def test_a_record_is_added_to(small, tmp_path, monkeypatch):
+def test_a_record_is_added_to(small, tmp_path):
     log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
     small.sweep(log, 10)
     rows = small.logged(log)
     first = [row for row in rows if row["setting"] == "two voices"]
-    small.record(first, output, gpu=False)
+    small.record(first, output)
     alone = json.loads(output.read_text())
-    monkeypatch.setattr(small, "versions", lambda: {"torch": "another"})
-    small.record([row for row in rows if row not in first], output, gpu=False)
+    elsewhere = {**rows[0]["made"], "versions": {"torch": "another"}}
+    second = [{**row, "made": elsewhere} for row in rows if row not in first]
+    small.record(second, output)
     both = json.loads(output.read_text())
     assert both["rows"][: len(alone["rows"])] == alone["rows"]
     assert len(both["rows"]) == 2 * len(small.ARMS)
