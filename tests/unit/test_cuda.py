@@ -158,7 +158,7 @@ def test_overflow_reaches_the_scaler(capturable, way, fused):
     set_seed(0)
     model = nn.Linear(4, 1).cuda()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=fused)
-    scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40, growth_interval=10**6)
+    scaler = torch.amp.GradScaler("cuda", init_scale=2.0**24, growth_interval=10**6)
     clip = AutoClip(50, capturable=capturable)
     if way == "attached":
         clip.attach(optimizer)
@@ -178,9 +178,11 @@ def test_overflow_reaches_the_scaler(capturable, way, fused):
             clip(model, scaler=scaler)
         scaler.step(optimizer)
         scaler.update()
-    assert scaler.get_scale() < 2.0**40
-    assert 0 < clip.skipped_steps < 40
-    assert clip.history.size + clip.skipped_steps == 60
+    assert scaler.get_scale() < 2.0**24
+    assert 20 < clip.history.size < 60
+    # An optimizer that the scaler does not call calls nobody.
+    called = way != "attached" or fused
+    assert clip.skipped_steps == (60 - clip.history.size if called else 0)
     # The history holds norms of gradients: no factor of the scale is in it.
     assert clip.history[0] == pytest.approx(first, rel=1e-2)
 
@@ -215,7 +217,7 @@ def test_a_history_on_the_device_is_copied_kept_and_read_elsewhere():
         for value in clip.state_dict().values()
     )
     host = AutoClip(30)
-    host.load_state_dict({**clip.state_dict(), "capturable": False})
+    host.load_state_dict(clip.state_dict())
     assert np.array_equal(host.history, norms)
 
 
