@@ -100,7 +100,7 @@ SETTINGS = {
         for name, task in TASKS.items()
     },
     **{
-        f"{name}, width": Setting(**task, **PAPERS, arms=LONGER, steps=3200)
+        f"{name}, width": Setting(**task, **PAPERS, arms=LONGER, steps=1600)
         for name, task in TASKS.items()
     },
     **{

@@ -501,25 +501,26 @@ def local_norm(gradients: list[Tensor], alike: bool = False) -> float:
     if TINY < norm < math.inf:
         return norm
     # Too small or too large for the sum of squares, or really not finite.
-    norm = _wide_norm(gradients)
+    norm = float(wide_norm(gradients))
     if TINIEST < norm < math.inf or math.isnan(norm):
         return norm
     shift = 1 / SHIFT if norm > 1 else SHIFT
-    return _wide_norm(gradients, shift) / shift
+    return float(wide_norm(gradients, shift)) / shift
 
 
-def _wide_norm(gradients: list[Tensor], factor: float = 1.0) -> float:
-    """Return the norm in double precision of gradients times a factor.
+def wide_norm(gradients: list[Tensor], factor: float = 1.0) -> Tensor:
+    """Return the norm of gradients times a factor, measured in double precision.
 
-    One after the other: there may be no memory for a wider copy of all.
+    Without a factor no wider copy is made; with one, one after the other: there may be
+    no memory for all.
     """
-    norms = []
-    for gradient in gradients:
-        kind = torch.complex128 if gradient.is_complex() else torch.float64
-        wide = gradient.to(kind)
-        norm = torch._foreach_norm([wide if factor == 1 else wide * factor])[0]
-        norms.append(norm.to(gradients[0].device))
-    return float(torch.linalg.vector_norm(torch.stack(norms)))
+    real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
+    if factor == 1:
+        norms = [*torch._foreach_norm(real, 2, torch.float64)]
+    else:
+        norms = [torch._foreach_norm([g.double() * factor])[0] for g in real]
+    here = gradients[0].device
+    return torch.linalg.vector_norm(torch.stack([norm.to(here) for norm in norms]))
 
 
 def total_norm(gradients: list[Tensor], alike: bool = False) -> Tensor:
