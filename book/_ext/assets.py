@@ -11,8 +11,9 @@ some page can use; and what no page asks for is taken out of the site.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,9 @@ SCRIPT = "book.js"
 # What acts on menus and tips, and the classes that say in what state these are.
 COMPONENTS = "scripts/bootstrap.js"
 STATES = {"show", "showing", "hide", "fade"}
+
+# How a file is called that has a sheet taken apart.
+PARTS = ".parts"
 
 # What nobody wants before there is a page: reading.js asks for it then.
 LATE_SCRIPTS = ("clipboard.min.js", "copybutton.js", COMPONENTS)
@@ -128,15 +132,9 @@ def _leave_out(
     context["script_files"] = scripts
 
 
-def _possible(prelude: str, words: set[str]) -> bool:
-    """Return whether a selector names only classes and ids that the site has."""
-    bare = re.sub(r"\[[^\]]*\]", "", prelude)
-    # What must not be there need not be there.
-    bare = re.sub(r":not\([^()]*(\([^()]*\))*[^()]*\)", "", bare)
-    if re.search(r":(is|where|has|host)\b", bare):
-        return True
-    names = re.findall(r"[.#]((?:[\w-]|\\.)+)", bare)
-    return all(re.sub(r"\\(.)", r"\1", name) in words for name in names)
+# A rule as JSON: text that stays; a rule's selectors, each with the names that must
+# occur (None: it stays), and its body; or a head and the rules inside.
+Rule = str | list[Any]
 
 
 def slim(css: str, words: set[str]) -> str:
@@ -149,52 +147,80 @@ def slim(css: str, words: set[str]) -> str:
     words : set of str
         All that could be a class or an id: a rule stays if in doubt.
     """
+    return "".join(_kept(_take_apart(css), words))
+
+
+def _take_apart(css: str) -> list[Rule]:
+    """Return the rules of a style sheet."""
     rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
-    return "".join(_kept(rules, words))
+    return list(_parts(rules))
 
 
-def _slimmed(sheet: Path, words: set[str]) -> str:
-    """Return what is left of a sheet, taken apart anew only if that can be another."""
-    css = sheet.read_text("utf8")
-    named = words.intersection(re.findall(r"[\w-]+", css))
-    made_of = [css, *sorted(named), content_digest(__file__)]
-    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
-    kept = sheet.with_suffix(".slim")
-    if kept.exists():
-        made, _, text = kept.read_text("utf8").partition("\n")
-        if made == digest:
-            return text
-    text = slim(css, named)
-    with replacing(kept) as file:
-        file.write(f"{digest}\n{text}".encode())
-    return text
-
-
-def _kept(rules: Iterable[Any], words: set[str]) -> Iterable[str]:
-    """Yield the rules that can apply, as text."""
+def _parts(rules: Iterable[Any]) -> Iterator[Rule]:
+    """Yield rules as text and lists of it, without those that nothing needs."""
     for rule in rules:
         if rule.type == "at-rule" and rule.content is not None:
-            prelude = tinycss2.serialize(rule.prelude)
             if rule.at_keyword in ("media", "supports", "layer"):
                 inner = tinycss2.parse_rule_list(
                     rule.content, skip_comments=True, skip_whitespace=True
                 )
-                kept = "".join(_kept(inner, words))
-                if kept:
-                    yield f"@{rule.at_keyword}{prelude}{{{kept}}}\n"
+                head = f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}"
+                yield [head, list(_parts(inner))]
             elif "Font Awesome" not in tinycss2.serialize(rule.content).replace(
                 "\\", ""
             ):
                 yield rule.serialize() + "\n"
         elif rule.type == "qualified-rule":
             selectors = _split(tinycss2.serialize(rule.prelude))
-            possible = [part for part in selectors if _possible(part, words)]
-            if possible:
-                content = tinycss2.serialize(rule.content).strip()
-                yield f"{','.join(possible)}{{{content}}}\n"
+            content = tinycss2.serialize(rule.content).strip()
+            yield [[[part, _needed(part)] for part in selectors], f"{{{content}}}\n"]
         # What a sheet imports stands before it already.
         elif rule.type == "at-rule" and rule.at_keyword != "import":
             yield rule.serialize() + "\n"
+
+
+def _needed(selector: str) -> list[str] | None:
+    """Return the classes and ids without which a selector finds nothing, if known."""
+    bare = re.sub(r"\[[^\]]*\]", "", selector)
+    # What must not be there need not be there.
+    bare = re.sub(r":not\([^()]*(\([^()]*\))*[^()]*\)", "", bare)
+    if re.search(r":(is|where|has|host)\b", bare):
+        return None
+    names = re.findall(r"[.#]((?:[\w-]|\\.)+)", bare)
+    return [re.sub(r"\\(.)", r"\1", name) for name in names]
+
+
+def _kept(rules: Iterable[Rule], words: set[str]) -> Iterator[str]:
+    """Yield the rules that can apply, as text."""
+    for rule in rules:
+        if isinstance(rule, str):
+            yield rule
+        elif isinstance(rule[0], str):
+            if inner := "".join(_kept(rule[1], words)):
+                yield f"{rule[0]}{{{inner}}}\n"
+        else:
+            possible = [
+                part
+                for part, needed in rule[0]
+                if needed is None or words.issuperset(needed)
+            ]
+            if possible:
+                yield ",".join(possible) + rule[1]
+
+
+def _slimmed(sheet: Path, words: set[str]) -> str:
+    """Return what is left of a sheet, which is taken apart only if it is another."""
+    css = sheet.read_text("utf8")
+    digest = hashlib.sha256((css + content_digest(__file__)).encode()).hexdigest()
+    parts = sheet.with_suffix(PARTS)
+    if parts.exists():
+        made_of, _, text = parts.read_text("utf8").partition("\n")
+        if made_of == digest:
+            return "".join(_kept(json.loads(text), words))
+    rules = _take_apart(css)
+    with replacing(parts) as file:
+        file.write(f"{digest}\n{json.dumps(rules)}".encode())
+    return "".join(_kept(rules, words))
 
 
 def _split(prelude: str) -> list[str]:

@@ -1,11 +1,13 @@
 """Small books, with the real machinery, to be built and broken."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +63,11 @@ class SmallBook:
         (root / "src" / "descent" / "fact.py").write_text("answer = 41\n")
         (root / "experiments").mkdir()
         (root / "experiments" / "measured.csv").write_text("7\n")
+        # Style sheets are taken apart already, unless they or what does it changed.
+        styles = self.book / "_build" / ".styles"
+        styles.mkdir(parents=True)
+        for parts in (BUILD / ".styles").glob("*.parts"):
+            shutil.copy(parts, styles)
         self.write("index", "# A small book\n")
 
     def write(self, name: str, text: str) -> None:
@@ -96,16 +103,26 @@ class SmallBook:
     def build(self) -> Outcome:
         """Build the book."""
         command, options = self.command()
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **options,
-        )
-        return Outcome(done.returncode, re.sub(r"\x1b\[[\d;]*m", "", done.stdout))
+        out = self.root / "said"
+        order = {"command": command, "out": str(out), "cwd": str(self.root)}
+        builder = _builder()
+        builder.stdin.write(json.dumps({**order, "env": options["env"]}) + "\n")
+        builder.stdin.flush()
+        status = int(builder.stdout.readline())
+        said = out.read_text("utf8", errors="replace")
+        return Outcome(status, re.sub(r"\x1b\[[\d;]*m", "", said))
 
     def page(self, name: str) -> str:
         """Return a built page."""
         return (self.html / f"{name}.html").read_text("utf8")
+
+
+@cache
+def _builder() -> subprocess.Popen[str]:
+    """Return the process that builds, the same for all books: it ends with this one."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("builder.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
