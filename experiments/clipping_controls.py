@@ -3,6 +3,8 @@
     python experiments/clipping_controls.py            # do the runs that are missing
     python experiments/clipping_controls.py --record   # and keep what there is
 
+Missing are those that no record has; with ``--output`` of another file, all.
+
 Whoever has a GPU goes on, in portions of ten minutes that add up, with
 
     python experiments/clipping_controls.py --gpu --record
@@ -463,8 +465,28 @@ def append(log: Path, name: str, rows: list[Row], device: str) -> None:
         os.fsync(file.fileno())
 
 
-def sweep(log: Path, minutes: float, gpu: bool = False) -> None:
-    """Do the runs that are missing, for so many minutes."""
+def recorded(output: Path) -> set[tuple[Any, ...]]:
+    """Return the setting, arm and seed of all runs of these settings in a record."""
+    if not output.exists():
+        return set()
+    record = json.loads(output.read_text("utf8"))
+    same = {
+        name
+        for name, setting in record["settings"].items()
+        if name in SETTINGS
+        and {**setting, "fixed": None}
+        == json.loads(json.dumps({**asdict(SETTINGS[name]), "fixed": None}))
+    }
+    place = record["columns"].index
+    keys = [place(column) for column in ("setting", "arm", "seed")]
+    runs = {tuple(row[key] for key in keys) for row in record["rows"]}
+    return {run for run in runs if run[0] in same}
+
+
+def sweep(
+    log: Path, minutes: float, gpu: bool = False, output: Path | None = None
+) -> None:
+    """Do the runs that are missing, in the log and in a record, for so many minutes."""
     device = "cuda" if gpu else "cpu"
     end = time.monotonic() + 60 * minutes
     torch.set_num_threads(1)
@@ -473,11 +495,15 @@ def sweep(log: Path, minutes: float, gpu: bool = False) -> None:
         file.seek(0)
         # A kill while a line was being written leaves a part of it.
         file.truncate(file.read().rfind(b"\n") + 1)
+    kept = recorded(output) if output else set()
     for name, wanted in groups(gpu):
         setting = SETTINGS[name]
         # What another machine did is recorded as well, but not gone on with.
         rows = [row for row in logged(log) if row["made"] == made(device)]
         done = {(row["arm"], row["seed"]) for row in rows if row["setting"] == name}
+        done |= {
+            (arm, seed) for setting_name, arm, seed in kept if setting_name == name
+        }
         seeds = [s for s in wanted if {(arm, s) for arm in setting.arms} - done]
         if not seeds:
             continue
@@ -589,7 +615,7 @@ def main() -> None:
     if minutes is None:
         minutes = 10 if gpu else math.inf
     if minutes > 0:
-        sweep(arguments.log, minutes, gpu)
+        sweep(arguments.log, minutes, gpu, arguments.output)
     if arguments.record and (rows := logged(arguments.log)):
         record(rows, arguments.output)
 

@@ -88,6 +88,24 @@ def test_a_record_is_added_to(small, tmp_path):
     assert all(setting["fixed"] > 0 for setting in both["settings"].values())
 
 
+def test_what_is_recorded_is_not_run_again(small, tmp_path, monkeypatch):
+    log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
+    small.sweep(log, 10)
+    rows = small.logged(log)
+    small.record([row for row in rows if row["setting"] == "two voices"], output)
+    begun = []
+    monkeypatch.setattr(small, "train", lambda setting, *_: begun.append(setting.task))
+    monkeypatch.setattr(small, "pilot", lambda *_: 1.0)
+    small.sweep(tmp_path / "other.jsonl", 10, output=output)
+    assert begun == ["violin and piano"]
+    begun.clear()
+    # Another setting of the same name is not what was recorded.
+    other = replace(small.SETTINGS["two voices"], rate=2e-3)
+    monkeypatch.setitem(small.SETTINGS, "two voices", other)
+    small.sweep(tmp_path / "other.jsonl", 10, output=output)
+    assert begun == ["two voices"]
+
+
 def test_every_arm_is_the_run_of_its_name():
     setting = clipping_controls.SETTINGS["two voices"]
     arms = {
