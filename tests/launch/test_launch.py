@@ -30,12 +30,12 @@ rat + 1
 """
 
 # They take minutes, and in the build they have run in the same way. Who changes how
-# chapters are launched sets DESCENT_EVERY_CHAPTER.
+# chapters are launched sets DESCENT_EVERYTHING.
 LONG = {
     *("autoclip", "clipping", "experiment", "gradient", "health", "learning-rate"),
     *("loss", "network", "optimizers", "schedule", "separation", "sick"),
 }
-if os.environ.get("DESCENT_EVERY_CHAPTER"):
+if os.environ.get("DESCENT_EVERYTHING"):
     LONG = set()
 each_chapter = pytest.mark.parametrize(
     "name", [name for name in with_cells() if name not in LONG]

@@ -2,7 +2,9 @@
 
 import json
 import math
+import multiprocessing
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +79,20 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+# Every rank is a process of its own, forked from one that has the libraries loaded: to
+# load them takes far longer than what a rank does.
+LIBRARIES = ["torch.distributed.fsdp", "torch.distributed.tensor.parallel", __name__]
+
+
+def run_ranks(main: Callable[..., None], arguments: tuple, ranks: int) -> None:
+    """Run all ranks, and wait for them; if one fails, so does this."""
+    multiprocessing.set_forkserver_preload(LIBRARIES)
+    mp.start_processes(main, arguments, nprocs=ranks, start_method="forkserver")
+
+
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
 def test_two_ranks_decide_alike_and_as_one_process_would(kind, tmp_path):
-    mp.spawn(rank_main, (free_port(), kind, str(tmp_path)), nprocs=RANKS)
+    run_ranks(rank_main, (free_port(), kind, str(tmp_path)), RANKS)
     first, second = (
         [array for _, array in sorted(np.load(tmp_path / f"{rank}.npz").items())]
         for rank in range(RANKS)
@@ -180,7 +193,7 @@ def spread_main(rank: int, ranks: int, port: int, folder: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_whatever_is_spread_has_one_norm_and_one_decision(ranks, tmp_path):
-    mp.spawn(spread_main, (ranks, free_port(), str(tmp_path)), nprocs=ranks)
+    run_ranks(spread_main, (ranks, free_port(), str(tmp_path)), ranks)
     results = [json.loads((tmp_path / f"{i}.json").read_text()) for i in range(ranks)]
     reports, lengths, skipped, untouched, without = results[0]
     for other in results[1:]:
@@ -234,7 +247,7 @@ def fsdp1_main(rank: int, port: int) -> None:
 
 @pytest.mark.slow
 def test_the_older_fsdp_is_refused_with_advice():
-    mp.spawn(fsdp1_main, (free_port(),), nprocs=RANKS)
+    run_ranks(fsdp1_main, (free_port(),), RANKS)
 
 
 def tensor_parallel_main(rank: int, port: int, folder: str) -> None:
@@ -264,7 +277,7 @@ def beside_a_plain_layer() -> nn.Module:
 
 @pytest.mark.slow
 def test_tensor_parallel_layers_beside_plain_ones(tmp_path):
-    mp.spawn(tensor_parallel_main, (free_port(), str(tmp_path)), nprocs=RANKS)
+    run_ranks(tensor_parallel_main, (free_port(), str(tmp_path)), RANKS)
     expected = train(beside_a_plain_layer(), batches())
     for rank in range(RANKS):
         found = [a for _, a in sorted(np.load(tmp_path / f"{rank}.npz").items())]
