@@ -96,23 +96,45 @@ def test_every_module_is_in_the_book_and_has_its_entry():
     assert sorted(PAGES) == sorted(EXPLORABLES) == explorable_names()
 
 
+class Tab(NamedTuple):
+    """A page that one test after the other shows, and what went wrong on it."""
+
+    page: Page
+    problems: list[str]
+
+
+Tabs = dict[tuple[object, ...], list[Tab]]
+
+
+@pytest.fixture(scope="module")
+def tabs(browser: Browser) -> Iterator[Tabs]:
+    """Return the tabs that no test is using: a new one costs more than a visit."""
+    free: Tabs = {}
+    yield free
+    for tab in [tab for those in free.values() for tab in those]:
+        tab.page.context.close()
+
+
 @pytest.fixture
-def show(browser: Browser, address: str) -> Iterator[Open]:
+def show(browser: Browser, address: str, tabs: Tabs) -> Iterator[Open]:
     """Return a function that opens an explorable's page and brings it to life.
 
     At the end nothing may have gone wrong on any of them.
     """
-    contexts = []
-    problems: list[list[str]] = []
+    used: list[tuple[list[Tab], Tab]] = []
 
     def found(
         name: str, query: str = "", form: Form = DESKTOP, live: bool = True, **more: Any
     ) -> tuple[Page, Locator]:
-        context = form.open(browser, **more)
-        contexts.append(context)
-        page = context.new_page()
-        if more.get("java_script_enabled", True):  # else each script is a "failure"
-            problems.append(listen(page, urlsplit(address).netloc))
+        alike = tabs.setdefault((form, *sorted(more.items())), [])
+        if alike:
+            tab = alike.pop()
+        else:
+            page = form.open(browser, **more).new_page()
+            scripts = more.get("java_script_enabled", True)  # else each is a "failure"
+            tab = Tab(page, listen(page, urlsplit(address).netloc) if scripts else [])
+        used.append((alike, tab))
+        page = tab.page
         page.goto(f"{address}{PAGES[name]}.html{query}")
         box = page.locator(f'.explorable[data-explorable="{name}"]')
         if live:
@@ -123,9 +145,15 @@ def show(browser: Browser, address: str) -> Iterator[Open]:
         return page, box
 
     yield found
-    for context in contexts:
-        context.close()
-    assert [text for said in problems for text in said] == []
+    problems = [text for _, tab in used for text in tab.problems]
+    for alike, tab in used:
+        if problems:
+            tab.page.context.close()
+            continue
+        tab.page.goto("about:blank")  # what was still on its way is given up
+        tab.problems.clear()
+        alike.append(tab)
+    assert problems == []
 
 
 def said(box: Locator) -> str:
@@ -521,7 +549,7 @@ def test_descent_steps_runs_survives_a_resize_and_ends(show: Open):
     box.get_by_role("button", name="Run", exact=True).click()
     page.set_viewport_size({"width": 700, "height": 800})
     page.wait_for_timeout(200)
-    page.set_viewport_size({"width": 1100, "height": 700})
+    page.set_viewport_size({"width": DESKTOP.width, "height": DESKTOP.height})
     expect(box.get_by_role("button", name="Run", exact=True)).to_be_visible()
     expect(box.locator(".ex-say")).to_contain_text("After 100 steps: m = 1.7")
     # Where there are no more steps, that is said.
