@@ -69,6 +69,38 @@ SCRIPT = "book.js"
 COMPONENTS = "scripts/bootstrap.js"
 STATES = {"show", "showing", "hide", "fade"}
 
+# Selectors with :has(), in other words: at every change within a figure, a browser
+# looks at all that stands around it for what they could mean now, which takes longer
+# than to draw the figure. (Not all are left out for want of what they name.)
+IN_OTHER_WORDS = {
+    "div.highlight:has(button.copybtn)": ["div.highlight"],
+    "html[data-theme=dark] .bd-content div.cell_output .text_html"
+    ":not(:has(table.dataframe))": [
+        "html[data-theme=dark] .bd-content div.cell_output .text_html"
+    ],
+    "div.cell:has(> *:nth-child(2)) div.cell_input:first-child": [
+        "div.cell > div.cell_input:first-child:not(:last-child)"
+    ],
+    "div.cell:has(> *:nth-child(2)) details:first-child": [
+        "div.cell > details:first-child:not(:last-child)"
+    ],
+    "div.cell:has(> *:nth-child(2)) div.cell_input:last-child": [
+        "div.cell > div.cell_input:last-child:not(:first-child)"
+    ],
+    "div.cell:has(> *:nth-child(2)) details:last-child": [
+        "div.cell > details:last-child:not(:first-child)"
+    ],
+    # What a cell says is always highlighted text here.
+    ".cell_output .output.text_plain:not(:has(.highlight))": [],
+    ".cell_output .output.stream:not(:has(.highlight))": [],
+    # The toggles of sphinx-togglebutton, which the book does not have.
+    ".bd-content .dropdown.admonition.toggle:has(:focus-visible)": [],
+    ".bd-content .dropdown.admonition.toggle:has(:focus-visible) "
+    ".admonition-title:before": [],
+    ".bd-content .dropdown.admonition.toggle:has(:focus-visible):not(.toggle-hidden) "
+    ".admonition-title:before": [],
+}
+
 # How a file is called that has a sheet taken apart.
 PARTS = ".parts"
 
@@ -171,7 +203,11 @@ def _parts(rules: Iterable[Any]) -> Iterator[Rule]:
             ):
                 yield rule.serialize() + "\n"
         elif rule.type == "qualified-rule":
-            selectors = _split(tinycss2.serialize(rule.prelude))
+            selectors = [
+                words
+                for selector in _split(tinycss2.serialize(rule.prelude))
+                for words in IN_OTHER_WORDS.get(selector, [selector])
+            ]
             content = tinycss2.serialize(rule.content).strip()
             yield [[[part, _needed(part)] for part in selectors], f"{{{content}}}\n"]
         # What a sheet imports stands before it already.
@@ -182,9 +218,9 @@ def _parts(rules: Iterable[Any]) -> Iterator[Rule]:
 def _needed(selector: str) -> list[str] | None:
     """Return the classes and ids without which a selector finds nothing, if known."""
     bare = re.sub(r"\[[^\]]*\]", "", selector)
-    # What must not be there need not be there.
+    # What must not be there need not be there; what something must have, must.
     bare = re.sub(r":not\([^()]*(\([^()]*\))*[^()]*\)", "", bare)
-    if re.search(r":(is|where|has|host)\b", bare):
+    if re.search(r":(is|where|host)\b", bare):
         return None
     names = re.findall(r"[.#]((?:[\w-]|\\.)+)", bare)
     return [re.sub(r"\\(.)", r"\1", name) for name in names]
@@ -313,6 +349,8 @@ def _write_style(app: Sphinx, failure: Exception | None) -> None:
     sheets = _set_aside(static, site.parent / ".styles")
     words = _words(site)
     text = "".join(_slimmed(path, words) for path in sheets)
+    for selector in re.findall(r"^[^{}]*:has\([^{}]*(?=\{)", text, re.MULTILINE):
+        logger.warning("assets.py has no other words for the selector %s", selector)
     (static / SHEET).write_text(text, "utf8")
 
 

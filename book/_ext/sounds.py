@@ -142,9 +142,11 @@ def _rows(translator: Any, node: takes_player, group: str) -> Iterator[str]:
         picture = _written(site, up, take["picture"], "webp")
         sound = _written(site, up, take["wav"], "wav")
         script = sound.removesuffix(".wav") + ".js"
+        first = place == 0
         yield (
-            f'<label class="take"><input type="radio" name="{group}" '
-            f'data-sound="{script}"{" checked" * (place == 0)}>{name}</label>'
+            f'<label class="take{" chosen" * first}">'
+            f'<input type="radio" name="{group}" data-sound="{script}"'
+            f"{' checked' * first}>{name}</label>"
             f'<div class="take-picture"><img class="dark-light" src="{picture}" '
             f'alt="Spectrogram of: {name}" width="{take["width"]}" '
             f'height="{take["height"]}" loading="lazy">'

@@ -55,15 +55,26 @@
       );
       this.slider.addEventListener("input", () => this.seek(Number(this.slider.value)));
       for (const choice of this.choices) {
-        choice.addEventListener("change", () => this.playing && this.change());
+        choice.addEventListener("change", () => {
+          this.choose();
+          if (this.playing) this.change();
+        });
         const picture = choice.parentElement.nextElementSibling;
         picture.addEventListener("click", (event) => {
           const { left, width } = picture.getBoundingClientRect();
           choice.checked = true;
+          this.choose();
           this.seek((this.seconds * (event.clientX - left)) / width);
         });
       }
+      this.choose();
       this.show();
+    }
+
+    /** Mark the take that is chosen, for the style. */
+    choose() {
+      for (const choice of this.choices)
+        choice.parentElement.classList.toggle("chosen", choice.checked);
     }
 
     get place() {

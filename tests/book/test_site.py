@@ -397,3 +397,12 @@ def test_a_chapter_says_how_long_it_takes_and_takes_no_more_than_an_hour(page, p
     # Between a quick and a slow reader of all words, code and solutions included.
     assert len(words) / 600 < minutes < len(words) / 90
     assert minutes <= 60
+
+
+def test_no_style_asks_what_stands_inside(site):
+    # A browser then looks at all that stands around a figure whenever it changes.
+    sheet = (site / "_static" / "book.css").read_text("utf8")
+    assert ":has(" not in sheet
+    figures = (site / "_static" / "explorables" / "explorables.css").read_text("utf8")
+    # Until a script is there that knows which figure is to stand alone.
+    assert figures.count(":has(") == figures.count(":not(.ex-ready):has(") == 3

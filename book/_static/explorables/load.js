@@ -30,9 +30,28 @@
     },
     { rootMargin: "800px 0px" },
   );
-  for (const box of document.querySelectorAll(".explorable")) {
+  const boxes = [...document.querySelectorAll(".explorable")];
+  for (const box of boxes) {
     const watched = box.closest("figure") ?? box.parentElement;
+    // A link to a figure leads to its top, also when it becomes larger once it is there:
+    // the browser is not to hold on to what is below its still.
+    watched.style.overflowAnchor = "none";
     watched.box = box;
+    watched.classList.add("ex-ready");
     near.observe(watched);
   }
+
+  // The address that ends in #only-... shows one figure and nothing else. (What the
+  // browser's :target is, it decides later.)
+  const page = document.documentElement;
+  function showAlone() {
+    for (const other of document.querySelectorAll(".ex-alone"))
+      other.classList.remove("ex-alone");
+    const box = boxes.find(({ id }) => `#${id}` === location.hash);
+    for (const shown of box ? [page, box.closest("figure")] : [])
+      shown?.classList.add("ex-alone");
+  }
+  page.classList.add("ex-ready");
+  addEventListener("hashchange", showAlone);
+  showAlone();
 })();

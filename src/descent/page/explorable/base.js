@@ -192,6 +192,7 @@ export class Shell {
     const resized = this.drawn !== this.plots.clientWidth;
     if (resized) {
       this.drawn = this.plots.clientWidth;
+      this.controls.dataset.count = this.controls.childElementCount;
       this.reserve();
     }
     for (const update of this.bound) update();

@@ -120,7 +120,7 @@ function render({ model, el }) {
         html(
           "tr",
           {},
-          html("th", { scope: "row" }, swatch, name),
+          html("th", { scope: "row", class: "ex-named" }, swatch, name),
           ...[norm, tau, norm * factor, losses[t]].map((value) =>
             html("td", {}, value === Infinity ? "none" : show(value, value >= 1e4 ? 2 : 3)),
           ),

@@ -139,14 +139,20 @@ function render({ model, el }) {
   const seed = shell.button("Another seed", () => state.set({ seed: (state.seed % 99) + 1 }));
   shell.resetButton(running.stop);
 
+  function use({ row, input }, wanted) {
+    input.disabled = !wanted;
+    row.classList.toggle("ex-idle", !wanted);
+  }
+
   function draw() {
     const { t } = state;
     const { xs, ys, target, name: groundName } = GROUNDS[state.ground];
     const landscape = landscapeOf(state.ground);
     const start = startOf();
     const rates = ratesNow();
-    rows.forEach(({ input }, k) => (input.disabled = !isRunning(RACERS[k][0])));
-    batch.input.disabled = seed.hidden = state.ground !== "line";
+    rows.forEach((row, k) => use(row, isRunning(RACERS[k][0])));
+    use(batch, state.ground === "line");
+    seed.hidden = state.ground !== "line";
     ridge.hidden = state.ground !== "saddle";
 
     map.frame(xs, ys);
@@ -184,7 +190,7 @@ function render({ model, el }) {
         html(
           "tr",
           {},
-          html("th", { scope: "row" }, swatch, name, html("small", {}, kept)),
+          html("th", { scope: "row", class: "ex-named" }, swatch, name, html("small", {}, kept)),
           html("td", {}, show(rates[id])),
           html("td", {}, String(home ? needed : steps), ...end),
           html("td", {}, (steps * each).toLocaleString("en-US")),
