@@ -442,11 +442,16 @@ def logged(log: Path) -> list[Row]:
     """Return the finished runs of these settings, pilots among them."""
     if not log.exists():
         return []
-    rows = [json.loads(line) for line in log.read_text("utf8").splitlines()]
+    text = log.read_text("utf8")
+    # A kill while a line was being written leaves a part of it.
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    rows = [json.loads(line) for line in lines if line.strip()]
     return [
         row
         for row in rows
-        if row["setting"] in SETTINGS and row["of"] == fingerprint(row["setting"])
+        if row["setting"] in SETTINGS
+        and row["of"] == fingerprint(row["setting"])
+        and "made" in row
     ]
 
 
@@ -512,7 +517,9 @@ def sweep(
             fixed = [pilot(setting, device)]
             median = {"arm": "pilot", "seed": PILOT_SEED, "norm_median": fixed[0]}
             append(log, name, [median], device)
-        path = log.with_name(f"{log.stem}-{fingerprint(name)}-{seeds[0]}.pt")
+        # Another version, or another device, does not go on with what is under way.
+        maker = hashlib.sha256(json.dumps(made(device)).encode()).hexdigest()[:12]
+        path = log.with_name(f"{log.stem}-{fingerprint(name)}-{maker}-{seeds[0]}.pt")
         ended = train(
             setting, seeds, fixed[0] if fixed else math.inf, device, path, end
         )
@@ -534,10 +541,38 @@ def is_pilot(row: Row, name: str) -> bool:
 # --- The record
 
 
+def whole_groups(rows: list[Row]) -> list[Row]:
+    """Return the runs of those settings and seeds of which one machine made all arms.
+
+    Two machines differ by rounding, and arms of one seed are compared. Of several
+    machines the last that is whole counts.
+    """
+    groups: dict[tuple[str, int], dict[str, dict[str, Row]]] = {}
+    for row in rows:
+        if row["arm"] != "pilot":
+            makers = groups.setdefault((row["setting"], row["seed"]), {})
+            makers.setdefault(json.dumps(row["made"]), {})[row["arm"]] = row
+    kept: list[Row] = []
+    for (name, _), makers in groups.items():
+        whole = [
+            arms for arms in makers.values() if set(arms) >= {*SETTINGS[name].arms}
+        ]
+        kept += whole[-1].values() if whole else []
+    return kept
+
+
 def record(rows: list[Row], output: Path) -> None:
     """Add to the record for the book: a table with how it was made."""
     pilots = {
-        row["setting"]: row["norm_median"] for row in rows if row["arm"] == "pilot"
+        (row["setting"], json.dumps(row["made"])): row["norm_median"]
+        for row in rows
+        if row["arm"] == "pilot"
+    }
+    rows = whole_groups(rows)
+    fixed = {
+        row["setting"]: pilots.get((row["setting"], json.dumps(row["made"])))
+        for row in rows
+        if row["arm"] == "fixed"
     }
     ways: list[dict[str, Any]] = []
     kept: list[Row] = []
@@ -545,9 +580,9 @@ def record(rows: list[Row], output: Path) -> None:
         old = json.loads(output.read_text("utf8"))
         ways = old["made"]
         kept = [dict(zip(old["columns"], row, strict=True)) for row in old["rows"]]
-        pilots = {
-            **{n: s["fixed"] for n, s in old["settings"].items() if s["fixed"]},
-            **pilots,
+        fixed = {
+            **{n: s["fixed"] for n, s in old["settings"].items()},
+            **{n: value for n, value in fixed.items() if value is not None},
         }
     for row in rows:
         if row["made"] not in ways:
@@ -558,7 +593,6 @@ def record(rows: list[Row], output: Path) -> None:
             "made": ways.index(row["made"]),
         }
         for row in rows
-        if row["arm"] != "pilot"
     }
     table = {(row["setting"], row["arm"], row["seed"]): row for row in kept} | new
     order = list(SETTINGS)
@@ -582,8 +616,7 @@ def record(rows: list[Row], output: Path) -> None:
             "sha256": hashlib.sha256(PLAN.read_bytes()).hexdigest(),
         },
         "settings": {
-            name: {**asdict(SETTINGS[name]), "fixed": pilots.get(name)}
-            for name in names
+            name: {**asdict(SETTINGS[name]), "fixed": fixed.get(name)} for name in names
         },
         "columns": columns,
     }
@@ -616,7 +649,10 @@ def main() -> None:
         minutes = 10 if gpu else math.inf
     if minutes > 0:
         sweep(arguments.log, minutes, gpu, arguments.output)
-    if arguments.record and (rows := logged(arguments.log)):
+    if arguments.record:
+        rows = logged(arguments.log)
+        if not whole_groups(rows):
+            parser.error(f"{arguments.log} has no setting with all arms of a seed")
         record(rows, arguments.output)
 
 

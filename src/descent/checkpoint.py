@@ -94,12 +94,18 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
         If the file is not one of :func:`save_checkpoint`, or lacks one of the parts.
         Nothing is changed then.
     """
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        rng, cuda_rng = state.pop(_RNG), state.pop(_CUDA_RNG, [])
-    # What PyTorch raises for other files, and other contents for `pop`.
-    except (EOFError, LookupError, TypeError, AttributeError, pickle.PickleError) as e:
-        raise ValueError(f"path must be a file of save_checkpoint, got {path}") from e
+    with Path(path).open("rb") as file:
+        try:
+            state = torch.load(file, weights_only=True, map_location="cpu")
+            rng, cuda_rng = state.pop(_RNG), list(state.pop(_CUDA_RNG, []))
+        # What PyTorch raises for other files, and for damaged ones; and other contents.
+        except (
+            *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError),
+            *(OSError, RuntimeError, TypeError, ValueError, pickle.PickleError),
+        ) as error:
+            raise ValueError(
+                f"path must be a file of save_checkpoint, got {path}"
+            ) from error
     missing = parts.keys() - state.keys()
     if missing:
         raise ValueError(f"{path} must hold {sorted(missing)}, got {sorted(state)}")

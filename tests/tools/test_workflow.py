@@ -64,6 +64,14 @@ def test_a_job_may_read_and_no_more_unless_it_publishes(name: str):
         assert settings["timeout-minutes"] <= 60
 
 
+def test_the_oldest_pytorch_that_is_allowed_is_tried():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    (needed,) = (n for n in project["dependencies"] if n.startswith("torch"))
+    oldest = workflow("book.yml")["jobs"]["oldest"]
+    (install,) = (s["run"] for s in oldest["steps"] if s.get("name") == "Install")
+    assert f"torch=={needed.removeprefix('torch>=')}.0 " in install
+
+
 def place(steps: list[dict[str, Any]], text: str) -> int:
     """Return the number of the one step that runs or uses something."""
     (number,) = [

@@ -149,6 +149,18 @@ def test_a_file_of_another_origin_is_named(tmp_path, write):
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_file_that_was_cut_off_is_named(tmp_path, share):
+    path = tmp_path / "run.pt"
+    save_checkpoint(path, model=torch.nn.Linear(30, 30))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"^path must be a file of save_checkpoint, "):
+        load_checkpoint(path)
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "none.pt")
+
+
 def test_a_checkpoint_of_another_run_is_refused_and_changes_nothing(tmp_path):
     save_checkpoint(tmp_path / "run.pt", step=1)
     training = Training()

@@ -14,6 +14,7 @@ from torch import nn
 
 from descent.clipping import AutoClip, Report, SkippedStepsWarning
 from descent.clipping.capture import DeviceHistory
+from descent.clipping.gradients import wide_norm
 
 
 def parameter(*gradient: float, dtype: torch.dtype = torch.float64) -> nn.Parameter:
@@ -109,6 +110,14 @@ def test_every_precision_is_clipped_as_on_the_host(dtype, size):
     assert report.clipped
     for one, other in zip(found, right, strict=True):
         assert torch.equal(one.grad, other.grad)
+
+
+def test_the_norm_in_double_precision_takes_what_is_conjugated_when_it_is_looked_at():
+    gradient = torch.full((4, 3), 1e-20, dtype=torch.complex64) * (1 + 2j)
+    assert gradient.conj().is_conj()
+    norms = [wide_norm([g], 2.0**10) / 2**10 for g in (gradient, gradient.conj())]
+    assert norms[0] == norms[1] == wide_norm([gradient.conj()])
+    assert norms[0].item() == pytest.approx(60**0.5 * 1e-20)
 
 
 def network() -> nn.Module:

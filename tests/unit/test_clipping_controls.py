@@ -88,6 +88,36 @@ def test_a_record_is_added_to(small, tmp_path):
     assert all(setting["fixed"] > 0 for setting in both["settings"].values())
 
 
+def test_arms_of_one_seed_are_of_one_machine(small, tmp_path):
+    log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
+    small.sweep(log, 10)
+    with log.open("a") as file:
+        file.write('\n{"of": "the line that was being wr')
+    rows = small.logged(log)
+    other = {**rows[0]["made"], "machine": "another"}
+    part = [
+        {**row, "made": other, "norm_median": 9.0}
+        for row in rows
+        if row["arm"] in ("pilot", "none")
+    ]
+    small.record([*rows, *part], output)
+    kept = json.loads(output.read_text())
+    assert kept["made"] == [rows[0]["made"]]
+    pilots = {row["setting"]: row for row in rows if row["arm"] == "pilot"}
+    for name, setting in kept["settings"].items():
+        assert setting["fixed"] == pilots[name]["norm_median"]
+    assert small.whole_groups(part) == []
+
+
+def test_another_version_begins_anew(small, tmp_path, monkeypatch):
+    log = tmp_path / "log.jsonl"
+    small.sweep(log, 0)  # no time: one block, and a checkpoint
+    assert len(list(tmp_path.glob("*.pt"))) == 1
+    monkeypatch.setattr(small, "versions", lambda: {"torch": "another"})
+    small.sweep(log, 0)
+    assert len(list(tmp_path.glob("*.pt"))) == 2
+
+
 def test_what_is_recorded_is_not_run_again(small, tmp_path, monkeypatch):
     log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
     small.sweep(log, 10)

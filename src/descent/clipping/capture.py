@@ -142,7 +142,10 @@ class DeviceHistory:
         return _record(norm, *state, percentile / 100, smallest, warmup, top, window)
 
 
-@torch.library.custom_op("descent::clipping_norm", mutates_args=())
+# The schemas are written out: PyTorch 2.6 cannot read `list[Tensor]`.
+@torch.library.custom_op(
+    "descent::clipping_norm", mutates_args=(), schema="(Tensor[] gradients) -> Tensor"
+)
 def _norm(gradients: list[Tensor]) -> Tensor:
     """Return the norm of gradients as a float64, by the host's own operations.
 
@@ -224,7 +227,11 @@ def _(norm: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(norm)
 
 
-@torch.library.custom_op("descent::clipping_scale", mutates_args=("gradients",))
+@torch.library.custom_op(
+    "descent::clipping_scale",
+    mutates_args=("gradients",),
+    schema="(Tensor(a!)[] gradients, Tensor norm, Tensor threshold, bool zero) -> ()",
+)
 def _scale(
     gradients: list[Tensor], norm: Tensor, threshold: Tensor, zero: bool
 ) -> None:

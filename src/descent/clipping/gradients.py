@@ -511,10 +511,11 @@ def local_norm(gradients: list[Tensor], alike: bool = False) -> float:
 def wide_norm(gradients: list[Tensor], factor: float = 1.0) -> Tensor:
     """Return the norm of gradients times a factor, measured in double precision.
 
-    Without a factor no wider copy is made; with one, one after the other: there may be
-    no memory for all.
+    One tensor after the other: there may be no memory for wider copies of all.
     """
-    real = [torch.view_as_real(g) if g.is_complex() else g for g in gradients]
+    real = [
+        torch.view_as_real(g.resolve_conj()) if g.is_complex() else g for g in gradients
+    ]
     if factor == 1:
         norms = [*torch._foreach_norm(real, 2, torch.float64)]
     else:
