@@ -506,9 +506,7 @@ def sweep(
         # What another machine did is recorded as well, but not gone on with.
         rows = [row for row in logged(log) if row["made"] == made(device)]
         done = {(row["arm"], row["seed"]) for row in rows if row["setting"] == name}
-        done |= {
-            (arm, seed) for setting_name, arm, seed in kept if setting_name == name
-        }
+        done |= {run[1:] for run in kept if run[0] == name}
         seeds = [s for s in wanted if {(arm, s) for arm in setting.arms} - done]
         if not seeds:
             continue
@@ -554,9 +552,8 @@ def whole_groups(rows: list[Row]) -> list[Row]:
             makers.setdefault(json.dumps(row["made"]), {})[row["arm"]] = row
     kept: list[Row] = []
     for (name, _), makers in groups.items():
-        whole = [
-            arms for arms in makers.values() if set(arms) >= {*SETTINGS[name].arms}
-        ]
+        wanted = {*SETTINGS[name].arms}
+        whole = [arms for arms in makers.values() if wanted <= arms.keys()]
         kept += whole[-1].values() if whole else []
     return kept
 
@@ -651,9 +648,12 @@ def main() -> None:
         sweep(arguments.log, minutes, gpu, arguments.output)
     if arguments.record:
         rows = logged(arguments.log)
-        if not whole_groups(rows):
+        if whole_groups(rows):
+            record(rows, arguments.output)
+        elif minutes > 0:  # the first portion of many
+            print("nothing to record yet")
+        else:
             parser.error(f"{arguments.log} has no setting with all arms of a seed")
-        record(rows, arguments.output)
 
 
 if __name__ == "__main__":
