@@ -55,15 +55,24 @@ STYLES = (
 SHEET = "book.css"
 
 # What every page needs, in the order in which it is to run.
+THEME = "scripts/pydata-sphinx-theme.js"
 SCRIPTS = (
     "documentation_options.js",
     "doctools.js",
     "scripts/sphinx-book-theme.js",
     "reading.js",
     "meanings.js",
-    "scripts/pydata-sphinx-theme.js",
+    THEME,
 )
 SCRIPT = "book.js"
+
+# The theme's way of letting the keyboard reach what scrolls: it measures and marks
+# all code of a page in turn, so that the page is laid out anew for each, once it is
+# loaded and after every change of a figure. reading.js does it without.
+REACHED_ELSEWHERE = re.compile(
+    r'"complete"===document\.readyState\?(\w+)\(\):'
+    r'window\.addEventListener\("load",\1\)'
+)
 
 # What acts on menus and tips, and the classes that say in what state these are.
 COMPONENTS = "scripts/bootstrap.js"
@@ -308,8 +317,12 @@ def _bundle(static: Path) -> _JavaScript:
         The folder to which Sphinx has copied the scripts, before the first page.
     """
     for bundle, names in ((SCRIPT, SCRIPTS), (LATE_SCRIPT, LATE_SCRIPTS)):
-        text = "\n;\n".join((static / name).read_text("utf8") for name in names)
-        (static / bundle).write_text(text, "utf8")
+        texts = {name: (static / name).read_text("utf8") for name in names}
+        if THEME in texts:
+            texts[THEME], count = REACHED_ELSEWHERE.subn("0", texts[THEME])
+            if count != 1:
+                logger.warning("assets.py does not know the script %s any more", THEME)
+        (static / bundle).write_text("\n;\n".join(texts.values()), "utf8")
     return _JavaScript(f"_static/{SCRIPT}", priority=500, defer="defer")
 
 

@@ -10,15 +10,24 @@
     box.dataset.goesOn = ["start", "end"].filter((_, i) => ends[i]).join(" ");
   };
   const tables = ".pst-scrollable-table-container, .sortable-scroll";
+  // All is measured before anything is marked, else each box would be laid out anew.
   const observer = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (!target.matches(".sortable-scroll")) // which is also higher than its box
-        target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
-      if (target.matches(tables)) fade(target);
-    }
+    const boxes = entries.map(({ target }) => [target, target.scrollWidth > target.clientWidth]);
+    for (const [box, scrolls] of boxes)
+      if (!box.matches(".sortable-scroll")) // which is also higher than its box
+        box.tabIndex = scrolls ? 0 : -1;
+    for (const [box] of boxes) if (box.matches(tables)) fade(box);
   });
-  for (const box of document.querySelectorAll(`main pre, main .math-block, ${tables}`))
-    observer.observe(box);
+  const wide = `pre, .math-block, .cell_output > .output, ${tables}`;
+  const main = document.querySelector("main");
+  for (const box of main.querySelectorAll(wide)) observer.observe(box);
+  new MutationObserver((changes) => {  // code may be run in the page
+    for (const { addedNodes } of changes)
+      for (const node of addedNodes)
+        if (node instanceof HTMLElement)
+          for (const box of [node, ...node.querySelectorAll(wide)])
+            if (box.matches(wide)) observer.observe(box);
+  }).observe(main, { subtree: true, childList: true });
   for (const box of document.querySelectorAll(tables)) {
     box.addEventListener("scroll", () => fade(box), { passive: true });
     if (box.hasAttribute("aria-label")) continue;

@@ -162,8 +162,10 @@ def test_a_chapter_promises_sums_up_and_asks(page):
 @pytest.mark.parametrize("page", LESSONS)
 def test_solutions_are_hidden_until_asked_for(page, pages):
     solutions = pages[page].select("main .solution")
-    assert solutions
-    assert all("dropdown" in solution["class"] for solution in solutions)
+    assert len(solutions) == source(page).count("{solution}") >= 2
+    closed = pages[page].select("main details.solution.dropdown:not([open])")
+    assert len(closed) == len(solutions)
+    assert all(solution.select("summary:first-child") for solution in closed)
 
 
 # --- Exercises --------------------------------------------------------------------

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser
 from setting import (
     HEIGHTS_OF_FORMULAS,
     ONE_LINE,
@@ -25,15 +25,15 @@ each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 @pytest.fixture(scope="module")
 def look(browser: Browser, address: str) -> Iterator[Look]:
     """Return a function that visits a page, once in each form."""
-    contexts: dict[Form, BrowserContext] = {}
-    visits: dict[tuple[str, Form], Visit] = {}
+    contexts = {form: form.open(browser) for form in (DESKTOP, PHONE)}
+    visits: dict[str, dict[Form, Visit]] = {name: {} for name in pages()}
 
     def found(name: str, form: Form) -> Visit:
-        if form not in contexts:
-            contexts[form] = form.open(browser)
-        if (name, form) not in visits:
-            visits[name, form] = visit(contexts[form], address, name, form)
-        return visits[name, form]
+        known = visits[name]
+        if form not in known:
+            opened = PHONE if form == PHONE else DESKTOP
+            known |= visit(contexts[opened], address, name, opened)
+        return known[form]
 
     yield found
     for context in contexts.values():

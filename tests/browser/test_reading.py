@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from selectolax.lexbor import LexborHTMLParser
 from visiting import DESKTOP, PHONE, listen, wait_for_late_script
 
-from book import SITE, repository, source, table_of_contents, with_cells, with_exercises
+from book import SITE, repository, table_of_contents, with_cells, with_exercises
 
 each_chapter = pytest.mark.parametrize("name", with_cells())
 
@@ -172,12 +172,10 @@ def test_the_menu_lists_every_page(page: Page, address: str):
     assert [path for path in found if path in expected] == expected
 
 
-@pytest.mark.parametrize("name", with_exercises())
-def test_solutions_open_by_mouse_and_by_keyboard(page: Page, address: str, name: str):
-    page.goto(f"{address}{name}.html")
+def test_solutions_open_by_mouse_and_by_keyboard(page: Page, address: str):
+    page.goto(f"{address}{with_exercises()[-1]}.html")
     solutions = page.locator(".solution.dropdown")
-    assert solutions.count() == source(name).count("{solution}") >= 2
-    # In between they are made in the same way.
+    # All others are made in the same way, of elements that every browser knows.
     for solution in (solutions.first, solutions.last):
         content = solution.locator("section").first
         title = solution.locator("summary")

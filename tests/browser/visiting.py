@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,6 +133,8 @@ FIND_OVERFLOW = """() => {
     return found.slice(0, 5);
 }"""
 
+THEME = "document.documentElement.dataset.theme"
+
 # What a reader should never read: formulas and roles that were not understood.
 FIND_LEFTOVERS = """() => {
     const found = [];
@@ -208,18 +210,21 @@ def keep_screenshot(page: Page, path: Path, form: Form) -> None:
     page.screenshot(path=path, full_page=True, clip=part, quality=80)
 
 
-def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit:
-    """Look at a page; in the light, and if that is asked for, keep a screenshot."""
+def visit(
+    context: BrowserContext, address: str, name: str, form: Form
+) -> dict[Form, Visit]:
+    """Look at a page in the light, and on a desktop in the dark; keep a screenshot.
+
+    The screenshot is kept if that is asked for.
+    """
     page = context.new_page()
     try:
         problems = listen(page, urlsplit(address).netloc)
         page.goto(f"{address}{name}.html", wait_until="load")
         images = page.evaluate(LOAD_IMAGES)
-        # A page is as wide in the dark as in the light.
-        measured = form.scheme == "light"
-        overflow = page.evaluate(FIND_OVERFLOW) if measured else []
+        overflow = page.evaluate(FIND_OVERFLOW)
         screenshot = None
-        if measured and ARTIFACTS:
+        if ARTIFACTS:
             before = len(problems)
             file = f"{name.replace('/', '-')}.jpg"
             screenshot = Path(ARTIFACTS) / form.name / file
@@ -231,12 +236,11 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
             problems[before:] = [
                 problem for problem in problems[before:] if not GIVEN_UP.match(problem)
             ]
-        formulas = page.evaluate(MEASURE_MATH) if measured else []
-        if measured:
-            overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
-        return Visit(
-            problems=problems,
-            theme=page.evaluate("document.documentElement.dataset.theme"),
+        formulas = page.evaluate(MEASURE_MATH)
+        overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
+        light = Visit(
+            problems=problems.copy(),
+            theme=page.evaluate(THEME),
             images=images,
             formulas=formulas,
             overflow=overflow,
@@ -244,5 +248,13 @@ def visit(context: BrowserContext, address: str, name: str, form: Form) -> Visit
             shouting=page.evaluate(FIND_SHOUTING),
             screenshot=screenshot,
         )
+        if form != DESKTOP:
+            return {form: light}
+        # A page is as wide in the dark, and says the same.
+        page.emulate_media(color_scheme=DARK.scheme)
+        page.wait_for_function(f"{THEME} === '{DARK.scheme}'")
+        images = page.evaluate(LOAD_IMAGES)
+        dark = replace(light, problems=problems, theme=DARK.scheme, images=images)
+        return {form: light, DARK: dark}
     finally:
         page.close()

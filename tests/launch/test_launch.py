@@ -33,7 +33,8 @@ rat + 1
 # chapters are launched sets DESCENT_EVERYTHING.
 LONG = {
     *("autoclip", "clipping", "experiment", "gradient", "health", "learning-rate"),
-    *("loss", "network", "optimizers", "schedule", "separation", "sick"),
+    *("loss", "network", "optimizers", "recipes", "schedule", "separation", "sick"),
+    "what-to-use",
 }
 if os.environ.get("DESCENT_EVERYTHING"):
     LONG = set()
