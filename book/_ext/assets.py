@@ -178,19 +178,6 @@ def _leave_out(
 Rule = str | list[Any]
 
 
-def slim(css: str, words: set[str]) -> str:
-    """Return the rules of a style sheet that can apply where only `words` occur.
-
-    Parameters
-    ----------
-    css : str
-        The style sheet.
-    words : set of str
-        All that could be a class or an id: a rule stays if in doubt.
-    """
-    return "".join(_kept(_take_apart(css), words))
-
-
 def _take_apart(css: str) -> list[Rule]:
     """Return the rules of a style sheet."""
     rules = tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True)
