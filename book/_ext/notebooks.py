@@ -25,6 +25,7 @@ from sphinx.config import Config
 import order
 from branches import ENVIRONMENT, NOTEBOOKS, leave
 from descent.page.audio import TAKES
+from descent.page.figures import DARK, GROUND, INK
 from descent.page.narrow import NARROW
 from execution import executed_notebook, shown_runs
 from notebook_cells import FOLDED, LEFT_OUT, fold, install, merged, needed, tags
@@ -132,7 +133,8 @@ class Assembly:
     def code(self) -> NotebookNode:
         """Return what a page runs: the notebook's code, without what came of it.
 
-        What stands in a cell on the page, too, has the tag `ON_PAGE`.
+        What stands in a cell on the page, too, has the tag `ON_PAGE`. The metadata have
+        the ink of figures, and what each color becomes on a dark page.
         """
         cells = []
         for cell in self.cells:
@@ -142,7 +144,8 @@ class Assembly:
                     marks.append(ON_PAGE)
                 cells.append(new_code_cell(cell.source, id=cell.id))
                 cells[-1].metadata["tags"] = marks
-        return new_notebook(cells=cells, metadata=self._metadata)
+        colors = {"ink": INK, "dark": {**DARK, GROUND: "none"}}
+        return new_notebook(cells=cells, metadata={**self._metadata, "colors": colors})
 
     def _add(self, cell: NotebookNode, name: str = "") -> None:
         # Not by chance, as nbformat does: the same book gives the same files.

@@ -15,6 +15,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import quote
 
 import nbformat
 import psutil
@@ -25,6 +26,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from reading import page_of
 
 from book import ROOT, SITE, with_cells
+from descent.page.figures import DARK, GROUND, INK
 from live import PROGRAM
 from notebooks import LIVE, ON_PAGE
 from other_hosts import Reader
@@ -174,6 +176,15 @@ def test_a_reader_by_keyboard_solves_an_exercise(page: Page, at_home: Home):
     expect(figure.get_by_role("img", name="Figure drawn by this cell")).to_be_visible()
     expect(figure.locator("figcaption")).to_be_visible()
     expect(figure.locator("figure img").first).to_be_hidden()
+    # On a dark page it has the colors of one, as the book's own figures have.
+    drawn = figure.locator(".live-output img")
+    light = drawn.get_attribute("src") or ""
+    assert quote(INK) in light
+    page.emulate_media(color_scheme="dark")
+    expect(drawn).to_have_attribute("src", re.compile(quote(DARK[INK])))
+    assert not re.search(f"{quote(INK)}|{quote(GROUND)}", drawn.get_attribute("src"))
+    page.emulate_media(color_scheme="light")
+    expect(drawn).to_have_attribute("src", light)
     found = Axe().run(page, context={"include": [[".bd-article"]]}).response
     assert found["violations"] == []
     assert said == []

@@ -392,7 +392,7 @@
     const cells = notebook.cells.map((cell) =>
       onPage(cell) ? new Cell(boxes[number++], number, cell) : new Hidden(cell),
     );
-    now = { session, cells };
+    now = { session, cells, colors: notebook.metadata.colors };
     document.documentElement.dataset.live = "";
     words.replaceChildren(make("p", { id: "live-keys" }, KEYS));
     if (drafts.size) words.append("What you changed before is in the cells again.");
@@ -431,7 +431,25 @@
       picture.setAttribute("role", "img");
       picture.setAttribute("aria-label", "Figure drawn by this cell");
     }
+    recolor();
   };
+
+  /* Figures in the book's ink have their partners for dark pages, as the book's own have. */
+  function recolor() {
+    if (!now) return;
+    const { ink, dark } = now.colors;
+    const partners = Object.entries(dark).map((pair) => pair.map(encodeURIComponent));
+    const partner = Object.fromEntries(partners);
+    const known = new RegExp(Object.keys(partner).join("|"), "g");
+    for (const figure of document.querySelectorAll(".live-output .jp-RenderedSVG img")) {
+      const drawn = (figure.dataset.drawn ??= figure.src);
+      const paired = drawn.includes(encodeURIComponent(ink));
+      figure.classList.toggle("dark-light", paired);
+      const exchange = paired && document.documentElement.dataset.theme === "dark";
+      figure.src = exchange ? drawn.replace(known, (color) => partner[color]) : drawn;
+    }
+  }
+  new MutationObserver(recolor).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
   /* Run a cell; return the error that it stopped with, if it did. */
   async function runOne(cell, broken) {
