@@ -1,14 +1,13 @@
 """Small books, with the real machinery, to be built and broken."""
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+from forks import Fork, server
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "book" / "_build"
@@ -45,6 +44,7 @@ class SmallBook:
         self.root = root
         self.book = root / "book"
         self.html = self.book / "_build" / "html"
+        self.said = root / "said"
         for name in ("_ext", "_static", "_templates"):
             shutil.copytree(ROOT / "book" / name, self.book / name)
         for name in (
@@ -98,31 +98,24 @@ class SmallBook:
         environment = {**os.environ, "PYTHONPATH": str(self.root / "src")}
         # A kernel that sees it does not listen to what C writes.
         environment.pop("PYTEST_CURRENT_TEST", None)
-        return [str(program), "build", "book"], {"cwd": self.root, "env": environment}
+        return [str(program), "build", "book"], {
+            "cwd": str(self.root),
+            "env": environment,
+        }
+
+    def begin(self) -> Fork:
+        """Begin to build the book, in a fork."""
+        command, options = self.command()
+        options |= {"command": command, "kernels": server("kernel")}
+        with self.said.open("wb") as file:
+            return Fork(server("build"), [file.fileno()] * 2, **options)
 
     def build(self) -> Outcome:
-        """Build the book."""
-        command, options = self.command()
-        out = self.root / "said"
-        order = {"command": command, "out": str(out), "cwd": str(self.root)}
-        builder = _builder()
-        builder.stdin.write(json.dumps({**order, "env": options["env"]}) + "\n")
-        builder.stdin.flush()
-        status = int(builder.stdout.readline())
-        said = out.read_text("utf8", errors="replace")
+        """Build the book, in a fork."""
+        status = self.begin().wait()
+        said = self.said.read_text("utf8", errors="replace")
         return Outcome(status, re.sub(r"\x1b\[[\d;]*m", "", said))
 
     def page(self, name: str) -> str:
         """Return a built page."""
         return (self.html / f"{name}.html").read_text("utf8")
-
-
-@cache
-def _builder() -> subprocess.Popen[str]:
-    """Return the process that builds, the same for all books: it ends with this one."""
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("builder.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )

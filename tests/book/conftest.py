@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from building import BUILD, SmallBook
+from forks import launcher, server
+from jupyter_client.provisioning import local_provisioner
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +20,10 @@ def site() -> Path:
 def small_book(tmp_path: Path) -> SmallBook:
     """Return a small book of its own for one test."""
     return SmallBook(tmp_path)
+
+
+@pytest.fixture
+def forked_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let kernels be forked, where nothing depends on how they start."""
+    launch_kernel = launcher(server("kernel"))
+    monkeypatch.setattr(local_provisioner, "launch_kernel", launch_kernel)

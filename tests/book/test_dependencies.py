@@ -235,6 +235,7 @@ def test_pins_and_versions_count(chapter):
         "import seeded, linecache\nprint(linecache.getline('seeded.py', 1))",
     ],
 )
+@pytest.mark.usefixtures("forked_kernels")
 def test_code_that_looks_at_docstrings_depends_on_them(chapter, tmp_path, code):
     root, _ = chapter
     kept = run(root, code, tmp_path)

@@ -70,7 +70,7 @@ PLANTS = {
         "100,000",
     ),
     "many streams": (
-        "import sys\nfor i in range(30_000):\n    print('some words', flush=True)",
+        "for i in range(30_000):\n    print('some words ' * 5, flush=True)",
         "100,000",
     ),
     "a large picture": (
@@ -98,7 +98,7 @@ PLANTS = {
     ),
     "a long error": ("raise ValueError('x' * 5_000_000)", "100,000"),
     "memory": (
-        "import numpy as np, time\nlarge = np.ones(150_000_000)\ntime.sleep(300)",
+        "import time\nlarge = bytearray(b'x') * 1_200_000_000\ntime.sleep(300)",
         "GB of memory",
     ),
     "memory of a child": (
@@ -114,8 +114,14 @@ PLANTS = {
 }
 
 
+# What depends on how a kernel was started, and how it ends.
+STARTED = ("a library in C", "killed", "left")
+
+
 @pytest.mark.parametrize("plant", PLANTS)
-def test_a_fault_stops_the_run_and_is_named(plant, tmp_path):
+def test_a_fault_stops_the_run_and_is_named(plant, tmp_path, request):
+    if plant not in STARTED:
+        request.getfixturevalue("forked_kernels")
     code, words = PLANTS[plant]
     start = time.monotonic()
     text = complaint(planted(tmp_path, code))
@@ -125,12 +131,12 @@ def test_a_fault_stops_the_run_and_is_named(plant, tmp_path):
     assert time.monotonic() - start < SOON
 
 
-def test_a_cell_that_takes_too_long_is_named(tmp_path):
-    text = complaint(planted(tmp_path, "while True:\n    pass", timeout=2))
-    assert "longer than the 2 s" in text
+def test_a_cell_that_takes_too_long_is_named(tmp_path, forked_kernels):
+    text = complaint(planted(tmp_path, "while True:\n    pass", timeout=1))
+    assert "longer than the 1 s" in text
 
 
-def test_the_cause_of_an_error_comes_last(tmp_path):
+def test_the_cause_of_an_error_comes_last(tmp_path, forked_kernels):
     code = "def deep(n):\n    return 1 / n if n == 0 else deep(n - 1)\n\n\ndeep(40)"
     lines = complaint(planted(tmp_path, code)).splitlines()
     assert lines[-3:] == [
@@ -140,7 +146,7 @@ def test_the_cause_of_an_error_comes_last(tmp_path):
     ]
 
 
-def test_a_cell_says_by_a_tag_what_it_means_to_show(tmp_path):
+def test_a_cell_says_by_a_tag_what_it_means_to_show(tmp_path, forked_kernels):
     code = "import warnings\nwarnings.warn('shown on purpose')"
     client = planted(tmp_path, code, kernel_client.SHOWS_WARNINGS)
     run(client)
@@ -149,7 +155,7 @@ def test_a_cell_says_by_a_tag_what_it_means_to_show(tmp_path):
     assert "shown on purpose" in output.text
 
 
-def test_an_intended_error_is_none(tmp_path):
+def test_an_intended_error_is_none(tmp_path, forked_kernels):
     client = planted(tmp_path, "1 / 0", "raises-exception")
     run(client)
     assert client.nb.cells[2].outputs[0].ename == "ZeroDivisionError"
@@ -165,7 +171,7 @@ def test_the_end_of_a_run_waits_for_no_context(tmp_path, monkeypatch):
 
 
 def test_memory_is_the_kernels_own(tmp_path):
-    filled = bytearray(b"x") * 600_000_000
+    filled = bytearray(b"x") * 300_000_000
     client = planted(tmp_path, "held = bytearray(b'x') * 100_000_000")
     run(client)
     assert len(filled) > client.peak > 100_000_000

@@ -136,23 +136,31 @@ Because $x_1 = x_2$.
 """
 
 
-@pytest.fixture
-def notebook(small_book: SmallBook) -> nbformat.NotebookNode:
-    """Return the notebook of a chapter with a bit of everything."""
-    small_book.chapter("there", "(ch-there)=\n## There", cell("1 + 1"))
-    small_book.chapter(
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> SmallBook:
+    """Return a built book in which a chapter has a bit of everything."""
+    book = SmallBook(tmp_path_factory.mktemp("book"))
+    book.chapter("there", "(ch-there)=\n## There", cell("1 + 1"))
+    book.chapter("untold", cell("2 + 2"))
+    book.chapter(
         "here",
         TEXT,
         cell(":tags: [remove-cell]\nsecret = 41\nspare = 2\nassert secret == 41"),
         cell(":tags: [hide-input]\nprint(secret)"),
     )
-    outcome = small_book.build()
+    outcome = book.build()
     assert outcome.status == 0, outcome.said
-    path = small_book.book / "_build" / "notebooks" / "here.ipynb"
+    return book
+
+
+@pytest.fixture(scope="module")
+def notebook(book: SmallBook) -> nbformat.NotebookNode:
+    """Return the notebook of that chapter."""
+    path = book.book / "_build" / "notebooks" / "here.ipynb"
     return nbformat.read(path, as_version=4)
 
 
-def test_a_page_becomes_plain_markdown(small_book: SmallBook, notebook):
+def test_a_page_becomes_plain_markdown(book: SmallBook, notebook):
     text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     for part in (
         # In one line, so that no sign of the quotation gets into it.
@@ -174,7 +182,7 @@ def test_a_page_becomes_plain_markdown(small_book: SmallBook, notebook):
     ):
         assert part in text, f"{part}\n--- is not in ---\n{text}"
     assert "You are looking at the source" not in text
-    assert "Not for pages" not in small_book.page("here")
+    assert "Not for pages" not in book.page("here")
 
 
 def test_cells_of_a_page_in_its_notebook(notebook):
@@ -187,17 +195,14 @@ def test_cells_of_a_page_in_its_notebook(notebook):
     ast.parse(hidden.source)
 
 
-def test_a_page_that_loses_its_cells_loses_its_notebook(small_book: SmallBook):
-    small_book.chapter("one", cell("1 + 1"))
-    small_book.chapter("two", cell("2 + 2"))
-    assert small_book.build().status == 0
-    folder = small_book.book / "_build" / "notebooks"
-    assert {path.stem for path in folder.glob("*.ipynb")} == {"one", "two"}
-    first = (folder / "one.ipynb").read_bytes()
+def test_a_page_that_loses_its_cells_loses_its_notebook(book: SmallBook):
+    folder = book.book / "_build" / "notebooks"
+    assert {path.stem for path in folder.glob("*.ipynb")} == {"here", "there", "untold"}
+    before = (folder / "here.ipynb").read_bytes()
 
-    small_book.write("two", "# Only words\n")
-    assert small_book.build().status == 0
-    assert {path.stem for path in folder.glob("*.ipynb")} == {"one"}
-    assert {p.stem for p in (small_book.html / "notebooks").glob("*")} == {"one"}
-    # The same book, the same bytes (but for the neighbor in its last line).
-    assert (folder / "one.ipynb").read_bytes() == first
+    book.write("untold", "# Only words\n")
+    assert book.build().status == 0
+    assert {path.stem for path in folder.glob("*.ipynb")} == {"here", "there"}
+    assert {p.stem for p in (book.html / "notebooks").glob("*")} == {"here", "there"}
+    # The same chapter, the same bytes.
+    assert (folder / "here.ipynb").read_bytes() == before
