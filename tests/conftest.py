@@ -1,3 +1,5 @@
+import gc
+
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
@@ -15,6 +17,11 @@ settings.register_profile(
     "book", deadline=None, derandomize=True, database=None, print_blob=True
 )
 settings.load_profile("book")
+
+
+def pytest_collection_finish() -> None:
+    """Spare every later search for garbage what was loaded until here."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from book import ROOT
-from execution import FOLDER
 
 
 def run(
@@ -117,6 +116,8 @@ def test_an_audit_of_a_page_that_is_not_there_says_so(tmp_path: Path):
 
 
 def test_watching_goes_on_from_the_runs_of_the_book(tmp_path: Path):
+    from execution import FOLDER  # takes a second
+
     for name in ("watch", "book.py", "port.py"):
         (tmp_path / "tools").mkdir(exist_ok=True)
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +32,19 @@ def small(monkeypatch):
     return clipping_controls
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    return tmp_path_factory.mktemp("once") / "log.jsonl"
+
+
+@pytest.fixture
+def log(small, once, tmp_path):
+    """The log of the whole experiment, which is run once."""
+    if not once.exists():
+        small.sweep(once, 10)
+    return shutil.copy(once, tmp_path / "log.jsonl")
+
+
 def finished(experiment, log):
     """Return the rows of a log without what no two runs share."""
     return [{**row, "seconds": None} for row in experiment.logged(log)]
@@ -38,10 +52,9 @@ def finished(experiment, log):
 
 @pytest.mark.slow
 def test_portions_and_kills_add_up_to_what_would_have_been(
-    small, tmp_path, monkeypatch
+    small, log, tmp_path, monkeypatch
 ):
-    small.sweep(tmp_path / "whole.jsonl", 10)
-    whole = finished(small, tmp_path / "whole.jsonl")
+    whole = finished(small, log)
     assert [row["arm"] for row in whole] == ["pilot", *small.ARMS] * 2
 
     log = tmp_path / "portions.jsonl"
@@ -69,9 +82,8 @@ def test_portions_and_kills_add_up_to_what_would_have_been(
     small.sweep(log, 10)
 
 
-def test_a_record_is_added_to(small, tmp_path):
-    log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
-    small.sweep(log, 10)
+def test_a_record_is_added_to(small, log, tmp_path):
+    output = tmp_path / "record.json"
     rows = small.logged(log)
     first = [row for row in rows if row["setting"] == "two voices"]
     small.record(first, output)
@@ -88,9 +100,8 @@ def test_a_record_is_added_to(small, tmp_path):
     assert all(setting["fixed"] > 0 for setting in both["settings"].values())
 
 
-def test_arms_of_one_seed_are_of_one_machine(small, tmp_path):
-    log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
-    small.sweep(log, 10)
+def test_arms_of_one_seed_are_of_one_machine(small, log, tmp_path):
+    output = tmp_path / "record.json"
     with log.open("a") as file:
         file.write('\n{"of": "the line that was being wr')
     rows = small.logged(log)
@@ -118,9 +129,8 @@ def test_another_version_begins_anew(small, tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.pt"))) == 2
 
 
-def test_what_is_recorded_is_not_run_again(small, tmp_path, monkeypatch):
-    log, output = tmp_path / "log.jsonl", tmp_path / "record.json"
-    small.sweep(log, 10)
+def test_what_is_recorded_is_not_run_again(small, log, tmp_path, monkeypatch):
+    output = tmp_path / "record.json"
     rows = small.logged(log)
     small.record([row for row in rows if row["setting"] == "two voices"], output)
     begun = []

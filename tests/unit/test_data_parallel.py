@@ -2,7 +2,6 @@
 
 import json
 import math
-import multiprocessing
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from forked import preload
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -54,23 +54,20 @@ def rank_main(rank: int, port: int, kind: str, folder: str) -> None:
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=RANKS)
-    try:
-        share = batches()[:, rank * BATCH // RANKS : (rank + 1) * BATCH // RANKS]
-        model = network()
-        if kind == "ddp":
-            model = DistributedDataParallel(model)
-        else:
-            from torch.distributed.device_mesh import init_device_mesh
-            from torch.distributed.fsdp import fully_shard
+    share = batches()[:, rank * BATCH // RANKS : (rank + 1) * BATCH // RANKS]
+    model = network()
+    if kind == "ddp":
+        model = DistributedDataParallel(model)
+    else:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
 
-            mesh = init_device_mesh("cpu", (RANKS,))
-            for layer in (model[0], model[2]):
-                fully_shard(layer, mesh=mesh)
-            fully_shard(model, mesh=mesh)
-        norms, thresholds, weights = train(model, share)
-        np.savez(f"{folder}/{rank}.npz", norms, thresholds, *weights)
-    finally:
-        dist.destroy_process_group()
+        mesh = init_device_mesh("cpu", (RANKS,))
+        for layer in (model[0], model[2]):
+            fully_shard(layer, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+    norms, thresholds, weights = train(model, share)
+    np.savez(f"{folder}/{rank}.npz", norms, thresholds, *weights)
 
 
 def free_port() -> int:
@@ -79,14 +76,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-# Every rank is a process of its own, forked from one that has the libraries loaded: to
-# load them takes far longer than what a rank does.
-LIBRARIES = ["torch.distributed.fsdp", "torch.distributed.tensor.parallel", __name__]
+@pytest.fixture(scope="module", autouse=True)
+def libraries() -> None:
+    parallel = "torch.distributed.fsdp", "torch.distributed.tensor.parallel"
+    preload("torch._dynamo", *parallel, __name__)
 
 
 def run_ranks(main: Callable[..., None], arguments: tuple, ranks: int) -> None:
-    """Run all ranks, and wait for them; if one fails, so does this."""
-    multiprocessing.set_forkserver_preload(LIBRARIES)
+    """Run all ranks, each a process of its own; if one fails, so does this.
+
+    None destroys its process group: that waits for a thread of gloo's, which may wait
+    for the interpreter at that time, and for ever.
+    """
     mp.start_processes(main, arguments, nprocs=ranks, start_method="forkserver")
 
 
@@ -157,37 +158,34 @@ def begin_rank(rank: int, ranks: int, port: int) -> dict:
 
 def spread_main(rank: int, ranks: int, port: int, folder: str) -> None:
     meshes = begin_rank(rank, ranks, port)
-    try:
-        weights = {
-            name: nn.Parameter(
-                spread(torch.zeros(shape, dtype=torch.float64), name, meshes)
-            )
-            for name, shape in SHAPES.items()
-        }
-        clip, reports, lengths = AutoClip(50), [], []
-        for step in range(6):
-            for name, gradient in whole_gradients(step).items():
-                weights[name].grad = spread(gradient, name, meshes)
-            if step == 3 and rank == 0:  # one rank only, in a part that only it has
-                weights["rows"].grad.to_local()[0, 0] = math.nan
-            reports.append(clip(weights.values()))
-            wholes = [
-                w.grad.full_tensor() if name != "own" else w.grad
-                for name, w in weights.items()
-            ]
-            lengths.append(math.hypot(*(whole.norm().item() for whole in wholes)))
-        if rank == 1:
-            weights["rows"].grad = None
-        without = global_norm(weights.values())
-        weights["own"].grad = torch.full((7,), 1.0 + rank, dtype=torch.float64)
-        before = weights["columns"].grad.to_local().clone()
-        with pytest.raises(ValueError, match="same in all processes"):
-            ClipNorm(1e-3)(weights.values())
-        untouched = torch.equal(weights["columns"].grad.to_local(), before)
-        result = [reports, lengths, clip.skipped_steps, untouched, without]
-        Path(f"{folder}/{rank}.json").write_text(json.dumps(result))
-    finally:
-        dist.destroy_process_group()
+    weights = {
+        name: nn.Parameter(
+            spread(torch.zeros(shape, dtype=torch.float64), name, meshes)
+        )
+        for name, shape in SHAPES.items()
+    }
+    clip, reports, lengths = AutoClip(50), [], []
+    for step in range(6):
+        for name, gradient in whole_gradients(step).items():
+            weights[name].grad = spread(gradient, name, meshes)
+        if step == 3 and rank == 0:  # one rank only, in a part that only it has
+            weights["rows"].grad.to_local()[0, 0] = math.nan
+        reports.append(clip(weights.values()))
+        wholes = [
+            w.grad.full_tensor() if name != "own" else w.grad
+            for name, w in weights.items()
+        ]
+        lengths.append(math.hypot(*(whole.norm().item() for whole in wholes)))
+    if rank == 1:
+        weights["rows"].grad = None
+    without = global_norm(weights.values())
+    weights["own"].grad = torch.full((7,), 1.0 + rank, dtype=torch.float64)
+    before = weights["columns"].grad.to_local().clone()
+    with pytest.raises(ValueError, match="same in all processes"):
+        ClipNorm(1e-3)(weights.values())
+    untouched = torch.equal(weights["columns"].grad.to_local(), before)
+    result = [reports, lengths, clip.skipped_steps, untouched, without]
+    Path(f"{folder}/{rank}.json").write_text(json.dumps(result))
 
 
 @pytest.mark.slow
@@ -227,22 +225,19 @@ def fsdp1_main(rank: int, port: int) -> None:
     from torch.distributed.fsdp import FullyShardedDataParallel
 
     begin_rank(rank, RANKS, port)
-    try:
-        for original in (True, False):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                model = FullyShardedDataParallel(
-                    nn.Linear(4, 4),
-                    use_orig_params=original,
-                    device_id=torch.device("cpu"),
-                )
-                model(torch.ones(2, 4)).sum().backward()
-            clip = AutoClip()
-            with pytest.raises(ValueError, match=r"FSDP1.*fully_shard.*clip_grad"):
-                clip(model.parameters())
-            assert clip.history.size == 0
-    finally:
-        dist.destroy_process_group()
+    for original in (True, False):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = FullyShardedDataParallel(
+                nn.Linear(4, 4),
+                use_orig_params=original,
+                device_id=torch.device("cpu"),
+            )
+            model(torch.ones(2, 4)).sum().backward()
+        clip = AutoClip()
+        with pytest.raises(ValueError, match=r"FSDP1.*fully_shard.*clip_grad"):
+            clip(model.parameters())
+        assert clip.history.size == 0
 
 
 @pytest.mark.slow
@@ -258,15 +253,12 @@ def tensor_parallel_main(rank: int, port: int, folder: str) -> None:
     )
 
     meshes = begin_rank(rank, RANKS, port)
-    try:
-        # The norm layer stays plain; every rank has it whole.
-        model = beside_a_plain_layer()
-        plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
-        parallelize_module(model, meshes["line"], plan)
-        norms, thresholds, weights = train(model, batches())
-        np.savez(f"{folder}/{rank}.npz", norms, thresholds, *weights)
-    finally:
-        dist.destroy_process_group()
+    # The norm layer stays plain; every rank has it whole.
+    model = beside_a_plain_layer()
+    plan = {"0": ColwiseParallel(), "2": RowwiseParallel()}
+    parallelize_module(model, meshes["line"], plan)
+    norms, thresholds, weights = train(model, batches())
+    np.savez(f"{folder}/{rank}.npz", norms, thresholds, *weights)
 
 
 def beside_a_plain_layer() -> nn.Module:

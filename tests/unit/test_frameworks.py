@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -39,6 +40,13 @@ PACKAGES = {
     "Accelerate": "accelerate",
     "transformers' Trainer": "transformers",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries() -> None:
+    packages = "lightning", "accelerate", "transformers.trainer"
+    forked.preload("torch._dynamo", "torch.utils.tensorboard", *packages)
+
 
 # (framework, what is tried): the rows of the table.
 TRIED: list[tuple[str, str]] = []
@@ -203,6 +211,38 @@ def test_ranks_report_the_same_norm_and_threshold(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = re.findall(r"norm [\d.]+, threshold [\d.]+", done.stdout)
     assert first == second
+
+
+# --- The programs of the recipes page, run as it says
+
+
+@pytest.mark.parametrize(
+    "name", ["lightning_callback", "accelerate_loop", "trainer_callback"]
+)
+def test_frameworks_clip_some_of_twenty_steps(name, tmp_path):
+    said = forked.run(EXAMPLES / f"{name}.py", tmp_path, folder=tmp_path)
+    steps, share = re.search(r"(\d+) steps, (\d+)% of them clipped", said).groups()
+    assert int(steps) == 20
+    assert 0 < int(share) < 100
+
+
+def test_tensorboard_reads_back_what_was_written(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = tmp_path / "log"
+    forked.run(EXAMPLES / "tensorboard_log.py", log, folder=tmp_path)
+    events = EventAccumulator(str(log))
+    events.Reload()
+    loss, norms, thresholds = (
+        [event.value for event in events.Scalars(tag)]
+        for tag in ("loss", "gradient/norm", "gradient/threshold")
+    )
+    assert len(loss) == len(norms) == len(thresholds) == 50
+    assert loss[-1] < loss[0]
+    # Every threshold lies between the smallest and the largest norm so far.
+    for step, threshold in enumerate(thresholds):
+        seen = norms[: step + 1]
+        assert min(seen) * 0.999 <= threshold <= max(seen) * 1.001
 
 
 # --- Lightning

@@ -1,38 +1,41 @@
 """The recorded sweep: resumable, the same on a cluster, and still true."""
 
-import importlib.util
+import asyncio
 import json
-import os
-import re
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forked
+import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
+
+import autoclip_sweep as sweep
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "experiments" / "autoclip_sweep.py"
+SCRIPT = Path(sweep.__file__)
 ONLY = "^L1/(none|p=(0|10|50))/0.001/0$"
 ALL = ["none", "p=0", "p=10", "p=50"]  # what that leaves
-QUICK = ["--steps", "2", "--only", ONLY]
 
 
-@pytest.fixture(scope="module")
-def sweep():
-    spec = importlib.util.spec_from_file_location("autoclip_sweep", SCRIPT)
-    module = sys.modules["autoclip_sweep"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["autoclip_sweep"]
+@pytest.fixture
+def few(cache, chorales, tmp_path, monkeypatch):
+    """For all programs three pieces in each split, which are scored sooner than all."""
+    for file in cache.glob("*.npz"):
+        with np.load(file) as kept:
+            less = {
+                name: kept[name][:3] if kept[name].ndim else kept[name] for name in kept
+            }
+        np.savez(tmp_path / file.name, **less)
+    monkeypatch.setenv("DESCENT_CACHE", str(tmp_path))
+    forked.preload("torch._dynamo", "distributed", "autoclip_sweep", "test_sweep")
 
 
-def command(log: Path, *options: str) -> list[str]:
-    return [sys.executable, str(SCRIPT), "--log", str(log), *QUICK, *options]
+def options(log: Path, *others: str) -> list[str]:
+    return ["--log", str(log), "--steps", "2", "--only", ONLY, *others]
 
 
 def finished(log: Path) -> list[dict]:
@@ -51,37 +54,29 @@ def clips(rows: list[dict]) -> list[str]:
     return sorted(row["clip"] for row in rows)
 
 
-def test_after_a_kill_no_run_is_lost_or_done_twice(
-    sweep, chorales, tmp_path, monkeypatch
-):
+def test_after_a_kill_no_run_is_lost_or_done_twice(few, tmp_path, monkeypatch):
     log = tmp_path / "log.jsonl"
-    process = subprocess.Popen(
-        command(log, "--jobs", "1"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # so that its workers are killed with it
-    )
+    # One job has no workers that would live on.
+    process = forked.start(SCRIPT, *options(log, "--jobs", "1"), folder=tmp_path)
     deadline = time.monotonic() + 60
-    while len(finished(log)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    while not finished(log) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
     before = finished(log)
-    assert 2 <= len(before) < len(ALL)
+    assert 1 <= len(before) < len(ALL)
     with log.open("a") as file:
         file.write('{"of": "the line that was being wr')
 
     output = tmp_path / "record.json"
-    subprocess.run(
-        command(log, "--record", "--output", str(output)),
-        check=True,
-        capture_output=True,
-    )
+    words = ["sweep", *options(log, "--record", "--output", str(output))]
+    monkeypatch.setattr(sys, "argv", words)
+    sweep.main()
+    get_reusable_executor().shutdown()
     rows = finished(log)
     assert rows[: len(before)] == before
     assert clips(rows) == ALL
 
-    monkeypatch.setattr(sys, "argv", command(log)[1:])
     monkeypatch.setattr(sweep, "backend", None)  # all done: nothing more is run
     sweep.main()
     assert finished(log) == rows
@@ -94,45 +89,52 @@ def test_after_a_kill_no_run_is_lost_or_done_twice(
     assert clips(table) == ALL
 
 
-def test_a_dask_cluster_of_two_workers_gives_the_same(sweep, chorales, tmp_path):
-    code = (
-        "from dask.distributed import LocalCluster\n"
-        "if __name__ == '__main__':\n"
-        "    cluster = LocalCluster(n_workers=2, threads_per_worker=1,\n"
-        "                           dashboard_address=None)\n"
-        "    print(cluster.scheduler_address, flush=True)\n"
-        "    input()\n"
-    )
-    (tmp_path / "cluster.py").write_text(code)
-    log = tmp_path / "log.jsonl"
-    with subprocess.Popen(
-        [sys.executable, str(tmp_path / "cluster.py")],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as cluster:
-        try:
-            address = cluster.stdout.readline().strip()
-            assert re.fullmatch(r"tcp://.+:\d+", address)
-            there = ["--backend", "dask", "--scheduler", address]
-            subprocess.run(command(log, *there), check=True, capture_output=True)
-        finally:
-            cluster.communicate("stop\n")
+def serve(part: str, reports, *arguments: object, **settings: object) -> None:
+    """Be the scheduler of a cluster or one of its workers, and report once ready."""
+    import distributed
+
+    async def ready() -> None:
+        async with getattr(distributed, part)(*arguments, **settings) as server:
+            reports.put(server.address)
+            await server.finished()
+
+    asyncio.run(ready())
+
+
+def test_a_dask_cluster_of_two_workers_gives_the_same(few, tmp_path):
+    log, reports, servers = tmp_path / "log.jsonl", forked.CONTEXT.SimpleQueue(), []
+
+    def begin(part: str, *arguments: object, **settings: object) -> str:
+        process = forked.CONTEXT.Process(
+            target=serve, args=(part, reports, *arguments), kwargs=settings
+        )
+        process.start()
+        servers.append(process)
+        return reports.get()
+
+    try:
+        address = begin("Scheduler", dashboard=False)
+        for _ in range(2):
+            begin("Worker", address, nthreads=1, dashboard=False)
+        there = ["--backend", "dask", "--scheduler", address]
+        forked.run(SCRIPT, *options(log, *there), folder=tmp_path)
+    finally:
+        for process in servers:
+            process.kill()
     rows = finished(log)
     assert clips(rows) == ALL
     here = sweep.train(sweep.Run.of(rows[0]))
     assert {**here, "seconds": 0} == {**rows[0], "seconds": 0}
 
 
-def test_time_is_up_means_no_further_run(chorales, tmp_path):
+def test_time_is_up_means_no_further_run(tmp_path, monkeypatch):
     log = tmp_path / "log.jsonl"
-    subprocess.run(command(log, "--minutes", "0"), check=True, capture_output=True)
+    monkeypatch.setattr(sys, "argv", ["sweep", *options(log, "--minutes", "0")])
+    sweep.main()
     assert finished(log) == []
 
 
-def test_a_failing_run_stops_no_other_and_is_not_recorded(sweep, tmp_path, monkeypatch):
+def test_a_failing_run_stops_no_other_and_is_not_recorded(tmp_path, monkeypatch):
     def train(run):
         if run.clip == "p=10":
             raise ArithmeticError("this one")
@@ -142,13 +144,13 @@ def test_a_failing_run_stops_no_other_and_is_not_recorded(sweep, tmp_path, monke
     monkeypatch.setattr(
         sweep, "backend", lambda _: sweep.joblib.parallel_config(n_jobs=1)
     )
-    monkeypatch.setattr(sys, "argv", command(tmp_path / "log.jsonl")[1:])
+    monkeypatch.setattr(sys, "argv", ["sweep", *options(tmp_path / "log.jsonl")])
     with pytest.raises(SystemExit, match="1 runs failed"):
         sweep.main()
     assert clips(finished(tmp_path / "log.jsonl")) == sorted({*ALL} - {"p=10"})
 
 
-def test_the_grid_is_the_one_that_was_asked_for(sweep):
+def test_the_grid_is_the_one_that_was_asked_for():
     def row(run, score):
         return {**vars(run), "validation": score}
 
@@ -176,9 +178,7 @@ def test_the_grid_is_the_one_that_was_asked_for(sweep):
     assert len(set(first)) == len(first)
 
 
-def test_results_of_other_settings_or_versions_do_not_count(
-    sweep, tmp_path, monkeypatch
-):
+def test_results_of_other_settings_or_versions_do_not_count(tmp_path, monkeypatch):
     log = sweep.Log(tmp_path / "log.jsonl")
     log.append({"clip": "none"})
     assert log.rows() == [{"clip": "none"}]
@@ -186,7 +186,7 @@ def test_results_of_other_settings_or_versions_do_not_count(
     assert log.rows() == []
 
 
-def test_without_options_the_record_is_complete(sweep, tmp_path, monkeypatch, capsys):
+def test_without_options_the_record_is_complete(tmp_path, monkeypatch, capsys):
     kept = json.loads(sweep.RECORD.read_text())
     monkeypatch.setattr(sweep, "versions", lambda: kept["versions"])
     log = str(tmp_path / "log.jsonl")
@@ -195,7 +195,7 @@ def test_without_options_the_record_is_complete(sweep, tmp_path, monkeypatch, ca
     assert capsys.readouterr().out.startswith(f"0 of {len(kept['rows'])} runs to do\n")
 
 
-def test_one_recorded_cell_computed_anew_is_within_its_spread(sweep, chorales):
+def test_one_recorded_cell_computed_anew_is_within_its_spread(chorales):
     kept = json.loads(sweep.RECORD.read_text())
     rows = [dict(zip(kept["columns"], row, strict=True)) for row in kept["rows"]]
     cell = ("SNR with silence", "p=10", sweep.SETTINGS["SNR with silence"].rates[0])

@@ -1,5 +1,6 @@
 """Chorales as data: sources that add up, repeatable, split by tune, kept safely."""
 
+import functools
 import hashlib
 import itertools
 import re
@@ -19,6 +20,15 @@ from descent.page.audio import wav
 
 ROOT = Path(__file__).parents[3]
 SMALL = {"pieces": (2, 1, 1), "seconds": 2.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once():
+    """Read no score twice: how they are read is tried in test_scores.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "read_chorale", functools.cache(module.read_chorale))
+        yield
+
 
 MELODY = [Note(0, 1, 69), Note(1, 1, 71), Note(2, 2, 72)]
 
@@ -163,7 +173,7 @@ def test_what_is_no_sound_is_not_mixed():
         ({"pieces": 3}, "pieces must be three numbers, got 3"),
         ({"pieces": (54, 9)}, "pieces must be three numbers"),
         ({"pieces": (54, 9, 0)}, "pieces must be a whole number of at least 1"),
-        ({"pieces": (9, 9, 400)}, r"pieces must be at most \d+ from the \d+ tunes"),
+        ({"pieces": (1, 1, 400)}, r"pieces must be at most \d+ from the \d+ tunes"),
         ({"soprano": "kazoo"}, "soprano must be one of 'piano', .*, got 'kazoo'"),
         ({"accompaniment": 128}, "accompaniment must be .* from 0 to 127, got 128"),
         ({"seconds": 0}, "seconds must be a finite number of at least 0.000125, got 0"),
@@ -285,22 +295,18 @@ def test_what_was_played_once_is_not_played_again(own_cache, monkeypatch):
     assert len(list(own_cache.iterdir())) == 3  # other versions, too
 
 
-@pytest.mark.parametrize("damage", ["emptied", "cut off", "a bit flipped", "other"])
-def test_a_damaged_cache_heals(own_cache, damage):
+def test_a_damaged_cache_heals(own_cache):
     made = load_chorales(**SMALL)
     (file,) = own_cache.iterdir()
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    damaged = {
-        "emptied": b"",
-        "cut off": data[:-100],
-        "a bit flipped": data,
-        "other": b"something else",
-    }
-    file.write_bytes(damaged[damage])
-    assert same(load_chorales(**SMALL), made)
-    assert list(own_cache.iterdir()) == [file]
-    assert module._read_cache(file) is not None
+    data = file.read_bytes()
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    for damaged in (b"", data[:-100], flipped, b"something else"):
+        file.write_bytes(damaged)
+        assert module._read_cache(file) is None
+        assert same(load_chorales(**SMALL), made)
+        assert list(own_cache.iterdir()) == [file]
+        assert module._read_cache(file) is not None
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(own_cache):

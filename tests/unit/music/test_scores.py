@@ -9,17 +9,16 @@ import subprocess
 import sys
 import zipfile
 from fractions import Fraction
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
-from music21.corpus.chorales import ChoraleListRKBWV
 
 import tunes
 from descent import recorded
 from descent.music import packages
 from descent.music.scores import PARTS, Chorale, Note, UnsuitableScore, read_chorale
 
-TITLES = {f"bwv{number}": row for number, row in ChoraleListRKBWV().byBWV.items()}
 TUNES = recorded.load("tunes")["tunes"]
 EVERY = [name for tune in TUNES for name in tune]
 
@@ -31,6 +30,14 @@ QUARTER = (
 )
 
 
+@cache
+def titles():
+    from music21.corpus.chorales import ChoraleListRKBWV  # takes a second
+
+    rows = ChoraleListRKBWV().byBWV.items()
+    return {f"bwv{number}": row["title"] for number, row in rows}
+
+
 @pytest.fixture(scope="module")
 def everything():
     """Every chorale for four voices.
@@ -40,10 +47,9 @@ def everything():
     """
     if os.environ.get("DESCENT_EVERYTHING"):
         return tunes.read_all()
-    titled = {name: TITLES[name]["title"] if name in TITLES else "" for name in EVERY}
     return [
-        Chorale(name, title, plainly_read(name))
-        for name, title in sorted(titled.items())
+        Chorale(name, titles().get(name, ""), plainly_read(name))
+        for name in sorted(EVERY)
     ]
 
 
@@ -99,6 +105,7 @@ def test_ties_chords_rests_grace_notes_and_a_second_voice(corpus):
 # --- Against a second reader, which knows what Bach's chorales need and no more
 
 
+@cache
 def plainly_read(name):
     """Return the notes of a score's parts as its elements say, ties joined."""
     with zipfile.ZipFile(packages.corpus() / f"{name}.mxl") as archive:
@@ -161,12 +168,12 @@ def test_notes_of_every_chorale_are_those_of_the_score(everything):
 def test_every_piece_has_the_title_that_the_librarys_table_gives_it(chorales):
     for split in chorales:
         for name, title in zip(split.names, split.titles, strict=True):
-            assert title == (TITLES[name]["title"] if name in TITLES else "")
-    assert sum(name in TITLES for name in EVERY) == 334
+            assert title == titles().get(name, "")
+    assert sum(name in titles() for name in EVERY) == 334
 
 
 def test_the_tables_first_line_counts_too():
-    assert next(iter(TITLES)) == "bwv269"
+    assert next(iter(titles())) == "bwv269"
     assert read_chorale("bwv269").title == "Aus meines Herzens Grunde"
 
 
@@ -268,10 +275,8 @@ def test_every_chorale_is_in_one_tune():
 
 
 def test_no_two_tunes_share_a_title():
-    titles = [
-        {TITLES[name]["title"] for name in tune if name in TITLES} for tune in TUNES
-    ]
-    for one, two in itertools.combinations(titles, 2):
+    of_tunes = [{titles().get(name) for name in tune} - {None} for tune in TUNES]
+    for one, two in itertools.combinations(of_tunes, 2):
         assert not one & two
 
 

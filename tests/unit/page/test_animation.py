@@ -25,6 +25,7 @@ def scene(animated=True, *, size=(3.0, 2.0), line=ORANGE, ground=None):
     else:
         ax.scatter(np.linspace(-9, 9, 15), np.linspace(-15, 15, 15), s=8, color=BLUE)
     ax.set(xlim=(-10, 10), ylim=(-20, 20), xlabel="x", ylabel="y", title="data")
+    ax.set(xticks=[-10, 10], yticks=[-20, 20])  # to lay out words takes longest
     x = np.array([-8.0, 8.0])
     (moving,) = ax.plot(x, 0 * x, color=line, animated=animated)
     words = ax.text(-8, 14, "", animated=animated)
@@ -82,7 +83,7 @@ def test_the_first_frame_never_stays_shorter_than_the_others():
     numbers=st.lists(st.integers(0, 3), min_size=1, max_size=8),
     which=st.integers(-100, 99),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_frames_that_repeat_stay_for_as_long_as_all_of_them(numbers, which):
     still = which % len(numbers)
     animation = animate(*scene(), numbers, still=still)
@@ -163,8 +164,8 @@ def test_no_color_is_taken_for_the_mark_of_unchanged_pixels(line):
     def make(animated):
         return scene(animated, line=line)
 
-    frames, _ = decoded(animate(*make(True), 6).data)
-    error = np.abs(frames - redrawn(make, range(6)))
+    frames, _ = decoded(animate(*make(True), 4).data)
+    error = np.abs(frames - redrawn(make, range(4)))
     assert error.max() < 64
     assert error.mean() < 0.5
 
@@ -244,11 +245,11 @@ def test_save_writes_the_gif_and_its_still(tmp_path):
         assert (np.asarray(still) == np.asarray(animation.still)).all()
 
 
-@pytest.mark.parametrize("name", ["line.png", "line", "line.gif.txt", "line.GIF"])
-def test_save_refuses_other_names_and_writes_nothing(tmp_path, name):
+def test_save_refuses_other_names_and_writes_nothing(tmp_path):
     animation = animate(*scene(), 2)
-    with pytest.raises(ValueError, match=r"path must end in \.gif, got"):
-        animation.save(str(tmp_path / name))
+    for name in ("line.png", "line", "line.gif.txt", "line.GIF"):
+        with pytest.raises(ValueError, match=r"path must end in \.gif, got"):
+            animation.save(str(tmp_path / name))
     assert list(tmp_path.iterdir()) == []
 
 
