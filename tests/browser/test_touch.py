@@ -208,7 +208,7 @@ def test_it_loads_when_near_in_place_of_its_still_and_is_set_by_the_address(
     text = said(box)
     assert all(key.startswith(f"{name}.") for key in query(page))
     page.reload()
-    still.scroll_into_view_if_needed()
+    page.locator("figure").filter(has=box).scroll_into_view_if_needed()
     expect(box.locator(".ex-say")).to_have_text(text)
     box.get_by_role("button", name="Reset", exact=True).click()
     page.wait_for_function("location.search === ''")
