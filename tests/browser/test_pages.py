@@ -1,9 +1,13 @@
 """Every page, wide and narrow, light and dark."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
 
 import pytest
+from auditing import Auditor
 from PIL import Image
 from playwright.sync_api import Browser
 from setting import (
@@ -12,28 +16,36 @@ from setting import (
     PLACES_OF_SIGNS,
     assert_aligned,
 )
-from visiting import ARTIFACTS, DESKTOP, FORMS, PHONE, Form, Visit, pages, visit
+from visiting import (
+    ARTIFACTS,
+    AUDITED_ON_A_PHONE,
+    DESKTOP,
+    PHONE,
+    Form,
+    Visit,
+    pages,
+    visit,
+)
 
 from book import SITE
 
 Look = Callable[[str, Form], Visit]
 
 each_page = pytest.mark.parametrize("name", pages())
-each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+each_form = pytest.mark.parametrize(
+    "form", [DESKTOP, PHONE], ids=lambda form: form.name
+)
 
 
 @pytest.fixture(scope="module")
 def look(browser: Browser, address: str) -> Iterator[Look]:
     """Return a function that visits a page, once in each form."""
     contexts = {form: form.open(browser) for form in (DESKTOP, PHONE)}
-    visits: dict[str, dict[Form, Visit]] = {name: {} for name in pages()}
+    auditor = Auditor()
 
+    @cache
     def found(name: str, form: Form) -> Visit:
-        known = visits[name]
-        if form not in known:
-            opened = PHONE if form == PHONE else DESKTOP
-            known |= visit(contexts[opened], address, name, opened)
-        return known[form]
+        return visit(contexts[form], address, name, form, auditor)
 
     yield found
     for context in contexts.values():
@@ -49,8 +61,8 @@ def test_nothing_goes_wrong(look: Look, name: str, form: Form):
 @each_form
 @each_page
 def test_pictures_are_shown(look: Look, name: str, form: Form):
-    found = look(name, form)
-    assert [image["file"] for image in found.images if not image["width"]] == []
+    for images in look(name, form).images.values():
+        assert [image["file"] for image in images if not image["width"]] == []
 
 
 @each_form
@@ -59,33 +71,72 @@ def test_a_figure_shows_the_picture_that_fits_the_page(
     look: Look, name: str, form: Form
 ):
     found = look(name, form)
-    assert found.theme == form.scheme
-    figures: dict[int, list[str]] = {}
-    shown: dict[int, list[str]] = {}
-    for image in found.images:
-        for theme in ("light", "dark"):
-            if f"on-{theme}" in image["classes"]:
-                figures.setdefault(image["parent"], []).append(theme)
-                if image["shown"]:
-                    shown.setdefault(image["parent"], []).append(theme)
-    assert all(themes == ["light", "dark"] for themes in figures.values())
-    assert shown == {figure: [form.scheme] for figure in figures}
+    assert all(theme == wanted for wanted, theme in found.themes.items())
+    assert set(found.images) == set(found.themes) >= {"light"}
+    for scheme, images in found.images.items():
+        figures: dict[int, list[str]] = {}
+        shown: dict[int, list[str]] = {}
+        for image in images:
+            for theme in ("light", "dark"):
+                if f"on-{theme}" in image["classes"]:
+                    figures.setdefault(image["parent"], []).append(theme)
+                    if image["shown"]:
+                        shown.setdefault(image["parent"], []).append(theme)
+        assert all(themes == ["light", "dark"] for themes in figures.values())
+        assert shown == {figure: [scheme] for figure in figures}
 
 
 @each_form
 @each_page
 def test_figures_lie_on_the_ground_of_the_page(look: Look, name: str, form: Form):
     # The theme puts a light plate and a filter on pictures that it does not know.
-    for image in look(name, form).images:
+    for image in itertools.chain.from_iterable(look(name, form).images.values()):
         if "dark-light" in image["classes"] and image["shown"]:
             assert image["ground"] == "rgba(0, 0, 0, 0)", image["file"]
             assert image["filter"] == "none", image["file"]
 
 
-@pytest.mark.parametrize("form", [DESKTOP, PHONE], ids=lambda form: form.name)
+@each_form
 @each_page
 def test_nothing_sticks_out(look: Look, name: str, form: Form):
     assert look(name, form).overflow == []
+
+
+@each_form
+@each_page
+def test_axe_finds_nothing(look: Look, name: str, form: Form):
+    found = look(name, form)
+    assert {how: bad for how, bad in found.violations.items() if bad} == {}
+    if form == DESKTOP or name in AUDITED_ON_A_PHONE:
+        assert set(found.violations) == {"dark", "forced colors", "light"}
+        # On every page there are at least a title, a text, and a link.
+        assert found.ways >= 5
+
+
+@each_page
+def test_headings_go_down_one_step_at_a_time(look: Look, name: str):
+    levels = look(name, DESKTOP).headings
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels)), levels
+
+
+@each_page
+def test_tables_have_heads(look: Look, name: str):
+    assert look(name, DESKTOP).headless == 0
+
+
+@each_page
+def test_a_page_describes_itself(look: Look, name: str):
+    found = look(name, DESKTOP)
+    if name == "404":
+        assert found.says["robots"] == "noindex"
+        return
+    text = found.says["description"]
+    assert 40 <= len(text) <= 160
+    assert found.says["og:description"] == text
+    assert found.says["og:image"].endswith("_static/card.png")
+    assert found.links_of_headings or name in {"genindex", "search", "status"}
 
 
 @each_page

@@ -105,6 +105,17 @@ def test_nothing_moves_or_loads_before_it_is_asked_for_and_then_the_right_frames
         assert place(film) == number
         assert scrubber.get_attribute("aria-valuetext") == f"{number} of {count}"
         assert (canvas(film) == frame(film, "light", number)).all()
+
+    # On a dark page it is dark, with the page's ground.
+    calm.emulate_media(color_scheme="dark")
+    calm.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    calm.wait_for_function("() => !document.querySelector('[data-state]')")
+    shown = canvas(film)
+    assert (shown == frame(film, "dark", count)).all()
+    # What is lighter than the ground is lines.
+    assert np.median(shown[:3].astype(int)) < 32
+    ground = calm.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert re.findall(r"\d+", ground) == [str(part) for part in shown[0, 0]]
     assert problems == []
 
 
@@ -272,19 +283,16 @@ def test_nothing_on_the_page_moves_when_it_starts(calm: Page, address: str):
     assert film.evaluate(where) == before
 
 
-@each_chapter
-def test_dark_pages_get_a_dark_film(browser: Browser, address: str, name: str):
+def test_a_dark_page_gets_a_light_film_when_it_becomes_light(
+    browser: Browser, address: str
+):
     context = DARK.open(browser, reduced_motion="reduce")
     page = context.new_page()
-    film = open_film(page, address, name)
+    film = open_film(page, address, ANIMATED[0])
     film.get_by_label("One frame forward").click()
     expect(film.locator("canvas")).to_be_visible()
-    number, shown = place(film), canvas(film)
-    assert (shown == frame(film, "dark", number)).all()
-    # The ground is the page's, and what is lighter than the ground is lines.
-    assert np.median(shown[:3].astype(int)) < 32
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert re.findall(r"\d+", ground) == [str(part) for part in shown[0, 0]]
+    number = place(film)
+    assert (canvas(film) == frame(film, "dark", number)).all()
     button = page.locator(".bd-header-article .theme-switch-button")
     while page.evaluate("document.documentElement.dataset.theme") != "light":
         button.click()

@@ -2,11 +2,12 @@
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from auditing import Auditor
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from book import SITE
@@ -36,7 +37,6 @@ class Form:
 DESKTOP = Form("desktop-light", 1280, 900, "light")
 DARK = Form("desktop-dark", 1280, 900, "dark")
 PHONE = Form("phone-light", 390, 844, "light")
-FORMS = (DESKTOP, DARK, PHONE)
 
 
 def pages() -> list[str]:
@@ -176,7 +176,24 @@ MEASURE_MATH = """() => {
 }"""
 
 
-@dataclass(frozen=True)
+READ_HEADINGS = """() =>
+    [...document.querySelectorAll("main :is(h1, h2, h3, h4, h5, h6)")]
+    .filter(h => h.getClientRects().length).map(h => Number(h.tagName[1]))"""
+COUNT_HEADLESS_TABLES = """() =>
+    [...document.querySelectorAll("main table:not(.indextable)")]
+    .filter(table => !table.querySelector("th")).length"""
+READ_DESCRIPTIONS = """() => Object.fromEntries(
+    [...document.querySelectorAll("meta[content]")].map(
+        meta => [meta.name || meta.getAttribute("property"), meta.content]))"""
+COUNT_LINKS_OF_HEADINGS = """() => document.querySelectorAll(
+    "h1 a.headerlink, h2 a.headerlink").length"""
+
+# Words and colors of a page are the same on a phone. What a phone has instead of what
+# a desktop has (menus, narrow pictures, controls, takes, wide tables) is on these.
+AUDITED_ON_A_PHONE = {"index", "optimizers", "separation", "published", "search"}
+
+
+@dataclass
 class Visit:
     """What a visit of a page found.
 
@@ -184,77 +201,113 @@ class Visit:
     ----------
     problems : list of str
         Messages of the console, requests to others, requests that failed.
-    theme : str
-        Of the page: light or dark.
-    images, formulas : list of dict
-    overflow, leftovers, shouting : list of str
+    themes : dict of str to str
+        Of the page, by what the reader prefers: light or dark.
+    images : dict of str to list of dict
+        By theme.
+    formulas : list of dict
+    overflow : list of str
+        What sticks out, with folds closed and open, and on a desktop also when the page
+        is enlarged to 200 %.
+    leftovers, shouting : list of str
+    violations : dict of str to list of str
+        What axe says, by how the page was looked at.
+    ways : int
+        In how many ways words are written; 0 where it was not looked at.
+    headings : list of int
+        Their levels.
+    headless : int
+        How many tables have no head.
+    says : dict of str to str
+        How the page describes itself, by the names of its `meta` elements.
+    links_of_headings : int
     screenshot : Path or None
         None where nobody asked for any.
     """
 
     problems: list[str]
-    theme: str
-    images: list[dict[str, Any]] = field(repr=False)
-    formulas: list[dict[str, Any]] = field(repr=False)
-    overflow: list[str]
-    leftovers: list[str]
-    shouting: list[str]
-    screenshot: Path | None
+    themes: dict[str, str] = field(default_factory=dict)
+    images: dict[str, list[dict[str, Any]]] = field(default_factory=dict, repr=False)
+    formulas: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    overflow: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)
+    shouting: list[str] = field(default_factory=list)
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    ways: int = 0
+    headings: list[int] = field(default_factory=list)
+    headless: int = 0
+    says: dict[str, str] = field(default_factory=dict)
+    links_of_headings: int = 0
+    screenshot: Path | None = None
 
 
-def keep_screenshot(page: Page, path: Path, form: Form) -> None:
-    """Leave a picture of a whole page among the artifacts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tall = page.evaluate("document.documentElement.scrollHeight")
-    part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
-    page.screenshot(path=path, full_page=True, clip=part, quality=80)
+def prefer(page: Page, scheme: str) -> None:
+    """Let a reader's system ask for light or dark, and wait until colors have faded."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"{THEME} === '{scheme}'")
+    page.wait_for_timeout(300)
 
 
 def visit(
-    context: BrowserContext, address: str, name: str, form: Form
-) -> dict[Form, Visit]:
-    """Look at a page in the light, and on a desktop in the dark; keep a screenshot.
-
-    The screenshot is kept if that is asked for.
-    """
+    context: BrowserContext, address: str, name: str, form: Form, auditor: Auditor
+) -> Visit:
+    """Look at a page, in the dark and in the light; keep a screenshot if asked for."""
     page = context.new_page()
     try:
-        problems = listen(page, urlsplit(address).netloc)
+        found = Visit(listen(page, urlsplit(address).netloc))
+        audited = form == DESKTOP or name in AUDITED_ON_A_PHONE
+        page.emulate_media(color_scheme="dark" if audited else "light")
         page.goto(f"{address}{name}.html", wait_until="load")
-        images = page.evaluate(LOAD_IMAGES)
-        overflow = page.evaluate(FIND_OVERFLOW)
-        screenshot = None
+        found.headings = page.evaluate(READ_HEADINGS)
+        found.headless = page.evaluate(COUNT_HEADLESS_TABLES)
+        found.says = page.evaluate(READ_DESCRIPTIONS)
+        found.links_of_headings = page.evaluate(COUNT_LINKS_OF_HEADINGS)
         if ARTIFACTS:
-            before = len(problems)
-            file = f"{name.replace('/', '-')}.jpg"
-            screenshot = Path(ARTIFACTS) / form.name / file
-            keep_screenshot(page, screenshot, form)
-            # Taking it makes the window narrow for a moment, and asks for other
-            # pictures; those that are not there yet when it is wide again, the browser
-            # gives up.
-            page.evaluate(LOAD_IMAGES)
-            problems[before:] = [
-                problem for problem in problems[before:] if not GIVEN_UP.match(problem)
-            ]
-        formulas = page.evaluate(MEASURE_MATH)
-        overflow += page.evaluate(FIND_OVERFLOW)  # with solutions open
-        light = Visit(
-            problems=problems.copy(),
-            theme=page.evaluate(THEME),
-            images=images,
-            formulas=formulas,
-            overflow=overflow,
-            leftovers=page.evaluate(FIND_LEFTOVERS),
-            shouting=page.evaluate(FIND_SHOUTING),
-            screenshot=screenshot,
-        )
-        if form != DESKTOP:
-            return {form: light}
-        # A page is as wide in the dark, and says the same.
-        page.emulate_media(color_scheme=DARK.scheme)
-        page.wait_for_function(f"{THEME} === '{DARK.scheme}'")
-        images = page.evaluate(LOAD_IMAGES)
-        dark = replace(light, problems=problems, theme=DARK.scheme, images=images)
-        return {form: light, DARK: dark}
+            found.screenshot = _screenshot(page, name, form, found.problems)
+        found.overflow = page.evaluate(FIND_OVERFLOW)
+        found.formulas = page.evaluate(MEASURE_MATH)
+        found.overflow += page.evaluate(FIND_OVERFLOW)  # with folds open
+        if audited:
+            wait_for_late_script(page, name)
+            found.themes["dark"] = page.evaluate(THEME)
+            found.images["dark"] = page.evaluate(LOAD_IMAGES)
+            auditor.begin(page)
+            page.wait_for_timeout(300)  # what opens fades in
+            found.violations["dark"], _ = auditor.contrast(page)
+            page.emulate_media(forced_colors="active")
+            found.violations["forced colors"] = auditor.pale(page)
+            page.emulate_media(forced_colors="none")
+            prefer(page, "light")
+        found.themes["light"] = page.evaluate(THEME)
+        found.images["light"] = page.evaluate(LOAD_IMAGES)
+        found.leftovers = page.evaluate(FIND_LEFTOVERS)
+        found.shouting = page.evaluate(FIND_SHOUTING)
+        if audited:
+            found.violations["light"], found.ways = auditor.contrast(page)
+            found.violations["light"] += auditor.rules(page)
+        if form == DESKTOP:
+            # What a window of 1280 pixels shows at 200 % is what one of 640 shows.
+            page.set_viewport_size({"width": 640, "height": 450})
+            found.overflow += page.evaluate(FIND_OVERFLOW)
+        return found
     finally:
         page.close()
+
+
+def _screenshot(page: Page, name: str, form: Form, problems: list[str]) -> Path:
+    """Leave a picture of a whole page, in the light, among the artifacts."""
+    before = len(problems)
+    path = Path(ARTIFACTS) / form.name / f"{name.replace('/', '-')}.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scheme = page.evaluate(THEME)
+    prefer(page, "light")
+    page.evaluate(LOAD_IMAGES)
+    tall = page.evaluate("document.documentElement.scrollHeight")
+    part = {"x": 0, "y": 0, "width": form.width, "height": min(tall, TALLEST)}
+    page.screenshot(path=path, full_page=True, clip=part, quality=80)
+    # Taking it makes the window narrow for a moment, and asks for other pictures; those
+    # that are not there yet when it is wide again, the browser gives up.
+    page.evaluate(LOAD_IMAGES)
+    problems[before:] = [p for p in problems[before:] if not GIVEN_UP.match(p)]
+    prefer(page, scheme)
+    return path

@@ -29,18 +29,10 @@ rat + 1
 ```
 """
 
-# They take minutes, and in the build they have run in the same way. Who changes how
+# All take minutes, and in the build they have run in the same way. Who changes how
 # chapters are launched sets DESCENT_EVERYTHING.
-LONG = {
-    *("autoclip", "clipping", "experiment", "gradient", "health", "learning-rate"),
-    *("loss", "network", "optimizers", "recipes", "schedule", "separation", "sick"),
-    "what-to-use",
-}
-if os.environ.get("DESCENT_EVERYTHING"):
-    LONG = set()
-each_chapter = pytest.mark.parametrize(
-    "name", [name for name in with_cells() if name not in LONG]
-)
+LAUNCHED = with_cells() if os.environ.get("DESCENT_EVERYTHING") else ["index", "line"]
+each_chapter = pytest.mark.parametrize("name", LAUNCHED)
 
 Runs = dict[str, list[Cell] | AssertionError]
 
