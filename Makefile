@@ -30,9 +30,9 @@ export PORT
 BROWSER = DESCENT_CHROMIUM="$$(python tools/browsers.py chromium --install)"
 SECOND_BROWSER = DESCENT_FIREFOX="$$(python tools/browsers.py firefox --install)"
 
-# Tests in a browser and with a server wait as much as they work: twice as many workers
-# as there are processors, up to four.
-WORKERS = $$(python -c 'import os; print(min(4, 2 * os.cpu_count()))')
+# Tests in a browser and with a server also wait: one worker more than there are
+# processors, up to four.
+WORKERS = $$(python -c 'import os; print(min(4, os.cpu_count() + 1))')
 
 .PHONY: help
 help: ## Say what there is
