@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from visiting import PHONE, pages
 
 from book import SITE
@@ -73,10 +73,12 @@ def phone(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_every_letter_of_every_picture_is_large_enough(phone: Page, address: str):
-    seen, small = 0, []
+def test_letters_are_large_enough_and_tables_show_that_they_go_on(
+    phone: Page, address: str
+):
+    seen, small, wide = 0, [], 0
     for name in pages():
-        if "<picture" not in (SITE / f"{name}.html").read_text("utf8"):
+        if not re.search("<picture|<table", (SITE / f"{name}.html").read_text("utf8")):
             continue
         phone.goto(f"{address}{name}.html")
         for picture in phone.evaluate(PICTURES):
@@ -86,8 +88,31 @@ def test_every_letter_of_every_picture_is_large_enough(phone: Page, address: str
             seen += 1
             if shown < SMALLEST:
                 small.append(f"{name}: {shown:.1f} px in {picture['file']}")
+        for table in phone.locator("main table:visible").all():
+            wide += shows_that_it_goes_on(table, name)
     assert small == []
     assert seen >= 120  # some sixty, light and dark
+    assert wide >= 3
+
+
+def shows_that_it_goes_on(table: Locator, name: str) -> bool:
+    """Return whether a table goes on; if so, see that this shows, and that one can."""
+    box = table.locator("xpath=..")
+    fits = table.evaluate("table => table.getBoundingClientRect().right <= innerWidth")
+    if fits and box.evaluate("box => box.scrollWidth <= box.clientWidth"):
+        return False
+    where = f"{name}: {table.inner_text()[:40]!r}"
+    assert box.evaluate("box => getComputedStyle(box).overflowX") == "auto", where
+    assert box.get_attribute("tabindex") == "0", where
+    assert len(box.get_attribute("aria-label") or "") > 10, where
+    mask = "box => getComputedStyle(box).maskImage"
+    assert box.get_attribute("data-goes-on") == "end", where
+    assert "to left" in box.evaluate(mask), where
+    # By keyboard to its end, where nothing goes on.
+    box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
+    expect(box).to_have_attribute("data-goes-on", "start")
+    assert "to right" in box.evaluate(mask), where
+    return True
 
 
 def test_a_phone_loads_the_narrow_form_alone(phone: Page, address: str):
@@ -130,35 +155,3 @@ def test_a_picture_opens_large_by_tap_and_by_keyboard(phone: Page, address: str)
     # Two fingers enlarge whatever there is.
     viewport = phone.locator('meta[name="viewport"]').first.get_attribute("content")
     assert not re.search("user-scalable|maximum-scale", viewport or "")
-
-
-def test_a_table_shows_all_its_columns_or_that_there_are_more(
-    phone: Page, address: str
-):
-    wide = 0
-    for name in pages():
-        if "<table" not in (SITE / f"{name}.html").read_text("utf8"):
-            continue
-        phone.goto(f"{address}{name}.html")
-        for table in phone.locator("main table:visible").all():
-            box = table.locator("xpath=..")
-            fits = table.evaluate(
-                "table => table.getBoundingClientRect().right <= innerWidth"
-            )
-            if fits and box.evaluate("box => box.scrollWidth <= box.clientWidth"):
-                continue
-            wide += 1
-            where = f"{name}: {table.inner_text()[:40]!r}"
-            assert box.evaluate("box => getComputedStyle(box).overflowX") == "auto", (
-                where
-            )
-            assert box.get_attribute("tabindex") == "0", where
-            assert len(box.get_attribute("aria-label") or "") > 10, where
-            mask = "box => getComputedStyle(box).maskImage"
-            assert box.get_attribute("data-goes-on") == "end", where
-            assert "to left" in box.evaluate(mask), where
-            # By keyboard to its end, where nothing goes on.
-            box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
-            expect(box).to_have_attribute("data-goes-on", "start")
-            assert "to right" in box.evaluate(mask), where
-    assert wide >= 3

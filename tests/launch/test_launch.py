@@ -31,7 +31,7 @@ rat + 1
 
 # All take minutes, and in the build they have run in the same way. Who changes how
 # chapters are launched sets DESCENT_EVERYTHING.
-LAUNCHED = with_cells() if os.environ.get("DESCENT_EVERYTHING") else ["index", "line"]
+LAUNCHED = with_cells() if os.environ.get("DESCENT_EVERYTHING") else ["line"]
 each_chapter = pytest.mark.parametrize("name", LAUNCHED)
 
 Runs = dict[str, list[Cell] | AssertionError]
