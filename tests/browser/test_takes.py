@@ -87,13 +87,15 @@ def test_the_length_that_is_said_before_anything_loads_is_the_sounds_own(
     context: BrowserContext, address: str
 ):
     page = context.new_page()
-    page.goto(f"{address}separation.html")
-    for box in page.locator(".takes").all():
+    for number in range(3):
+        # Anew for each: a sound that two of them share is decoded once.
+        page.goto(f"{address}separation.html")
+        box = page.locator(".takes").nth(number)
         expect(box.locator(".takes-time")).to_have_text("0:00 / 0:05")
         said = float(box.get_attribute("data-seconds") or 0)
-        page.evaluate("lengths.length = 0")
         play(box)
         assert page.evaluate("lengths")[0] == pytest.approx(said, abs=1e-3)
+    assert page.locator(".takes").count() == 3
     page.close()
 
 
