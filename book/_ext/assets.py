@@ -66,9 +66,9 @@ SCRIPTS = (
 )
 SCRIPT = "book.js"
 
-# The theme's way of letting the keyboard reach what scrolls: it measures and marks
-# all code of a page in turn, so that the page is laid out anew for each, once it is
-# loaded and after every change of a figure. reading.js does it without.
+# The theme's way of letting the keyboard reach what scrolls: once a page is loaded it
+# measures and marks all its code in turn, so that the page is laid out anew for each.
+# reading.js does it without.
 REACHED_ELSEWHERE = re.compile(
     r'"complete"===document\.readyState\?(\w+)\(\):'
     r'window\.addEventListener\("load",\1\)'

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -482,7 +483,7 @@ def go(page: Page, address: str) -> None:
 
 
 # The page with most of them: others load theirs in the same way.
-MOST = max(set(PAGES.values()), key=lambda page: list(PAGES.values()).count(page))
+((MOST, _),) = Counter(PAGES.values()).most_common(1)
 
 
 @pytest.mark.parametrize("page_name", sorted({MOST, PAGES["clip"]}))

@@ -431,7 +431,6 @@
       picture.setAttribute("role", "img");
       picture.setAttribute("aria-label", "Figure drawn by this cell");
     }
-    recolor();
   };
 
   /* Figures in the book's ink have their partners for dark pages, as the book's own have. */
@@ -446,7 +445,8 @@
       const paired = drawn.includes(encodeURIComponent(ink));
       figure.classList.toggle("dark-light", paired);
       const exchange = paired && document.documentElement.dataset.theme === "dark";
-      figure.src = exchange ? drawn.replace(known, (color) => partner[color]) : drawn;
+      const shown = exchange ? drawn.replace(known, (color) => partner[color]) : drawn;
+      if (figure.src !== shown) figure.src = shown;
     }
   }
   new MutationObserver(recolor).observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -469,6 +469,7 @@
     reply ??= await within(5 * SECOND, broken, "The server has not run the cell.");
     output.style.minHeight = "";
     namePictures(output);
+    recolor();
     const [error] = (!cell.raises && reply.error) || [];
     cell.ran = !error;
     if (box) cell.state.textContent = error ? "stopped" : "has run";
