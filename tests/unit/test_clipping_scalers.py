@@ -24,12 +24,7 @@ def nobody_elses_scalers():
 
 @pytest.fixture(autouse=True, scope="module")
 def no_scalers_are_left_to_others():
-    # What is there already is never garbage, and no test looks for scalers in it: with
-    # a million objects of PyTorch's, each look took longer than its test.
-    gc.collect()
-    gc.freeze()
     yield
-    gc.unfreeze()
     gc.collect()
 
 
