@@ -243,6 +243,7 @@ def test_what_a_device_cannot_do_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
 def test_a_compiled_step_refuses_what_an_eager_one_refuses():
     clip = AutoClip(capturable=True)
     clip.prepare("cpu")

@@ -7,6 +7,7 @@ run, and on what.
 import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -125,7 +126,9 @@ def no_waiting():
     """PyTorch raises an error where the program would wait for the device."""
 
     def begin() -> None:
-        torch.cuda.set_sync_debug_mode("error")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch says that this is a prototype
+            torch.cuda.set_sync_debug_mode("error")
 
     yield begin
     torch.cuda.set_sync_debug_mode("default")

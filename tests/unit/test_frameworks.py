@@ -7,13 +7,10 @@ What is tried here, and with which versions, is the table of that page. After a 
 
 import functools
 import importlib.util
-import json
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import forked
@@ -22,40 +19,27 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+from tried import Table
 
 from descent.clipping import AutoClip, global_norm
 from descent.recorded import load
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-RECORD = ROOT / "src/descent/recorded/frameworks.json"
-COMMAND = "python tests/unit/test_frameworks.py --record"
 
 # The packages warn of each other and of this machine.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-PACKAGES = {
-    "PyTorch": "torch",
-    "Lightning": "lightning",
-    "Accelerate": "accelerate",
-    "transformers' Trainer": "transformers",
-}
+TABLE = Table(
+    "frameworks", __file__, f"{platform.system()} {platform.machine()}, without a GPU"
+)
+tried = TABLE.row
 
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries() -> None:
     packages = "lightning", "accelerate", "transformers.trainer"
     forked.preload("torch._dynamo", "torch.utils.tensorboard", *packages)
-
-
-# (framework, what is tried): the rows of the table.
-TRIED: list[tuple[str, str]] = []
-
-
-def tried(framework: str, what: str) -> Callable[[Callable], Callable]:
-    """Enter a test into the table."""
-    TRIED.append((framework, what))
-    return lambda test: test
 
 
 @functools.cache
@@ -412,7 +396,7 @@ def accelerator():
 
     def make(**settings):
         AcceleratorState._reset_state(reset_partial_state=True)
-        return accelerate.Accelerator(cpu=True, **settings)
+        return accelerate.Accelerator(**{"cpu": True} | settings)
 
     yield make
     AcceleratorState._reset_state(reset_partial_state=True)
@@ -526,13 +510,13 @@ def hugging(tmp_path):
         model.unit = unit()
         ours = module.AutoClipCallback(percentile=10)
         arguments = transformers.TrainingArguments(
-            **{"max_grad_norm": 0, "per_device_train_batch_size": 10} | settings,
+            **{"max_grad_norm": 0, "per_device_train_batch_size": 10, "use_cpu": True}
+            | settings,
             output_dir=tmp_path,
             num_train_epochs=epochs,
             learning_rate=0.1,
             lr_scheduler_type="constant",
             save_strategy="epoch",
-            use_cpu=True,
             report_to="none",
             disable_tqdm=True,
         )
@@ -580,32 +564,12 @@ def test_the_trainer_resumes_with_the_history(hugging):
 # --- The table
 
 
-def about() -> dict:
-    """Return what the record holds: the rows, and what they were tried with."""
-    versions = {name: version(name).split("+")[0] for name in PACKAGES.values()}
-    return {
-        "command": COMMAND,
-        "machine": f"{platform.system()} {platform.machine()}, without a GPU",
-        "versions": {"python": platform.python_version(), **versions},
-        "packages": PACKAGES,
-        "tried": [list(row) for row in TRIED],
-    }
-
-
-def test_the_table_of_the_recipes_is_of_these_tests_and_versions():
-    kept, now = load("frameworks"), about()
-    # Another Python or machine may run the tests; the table says which one did.
-    for key in ("packages", "tried"):
-        assert kept[key] == now[key], f"tests changed: {COMMAND}"
-    versions = {name: now["versions"][name] for name in PACKAGES.values()}
-    assert versions.items() <= kept["versions"].items(), f"versions changed: {COMMAND}"
+def test_the_record_is_of_these_tests_and_versions():
+    TABLE.agrees()
+    # Another Python or machine may run the tests; the record says which one did.
+    kept, now = load("frameworks")["versions"], TABLE.versions()
+    assert now.items() <= kept.items(), f"versions changed: {TABLE.command}"
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--record"]:
-        sys.exit(f"usage: {COMMAND}")
-    # All but the comparison with the record that is about to be replaced.
-    code = pytest.main([__file__, "-q", "-k", "not the_table_of_the_recipes"])
-    if code:
-        sys.exit("not recorded: a test failed")
-    RECORD.write_text(json.dumps(about(), indent=2) + "\n", "utf8")
+    TABLE.main()
