@@ -7,6 +7,7 @@ What is tried here, and with which versions, is the table of that page. After a 
 
 import functools
 import importlib.util
+import inspect
 import platform
 import re
 import subprocess
@@ -561,7 +562,23 @@ def test_the_trainer_resumes_with_the_history(hugging):
     assert same_weights(again.model, made.model)
 
 
-# --- The table
+# --- What the chapters say of the frameworks
+
+
+def test_frameworks_clip_by_default_what_the_chapters_say():
+    lightning = pytest.importorskip("lightning")
+    transformers = pytest.importorskip("transformers")
+    published, recipes = (
+        (ROOT / "book" / f"{name}.md").read_text("utf8")
+        for name in ("published", "recipes")
+    )
+    settings = inspect.signature(lightning.Trainer).parameters
+    at = transformers.TrainingArguments.max_grad_norm
+    assert settings["gradient_clip_val"].default is None
+    assert "| Lightning | no | `gradient_clip_val` " in published
+    assert f"| Hugging Face's Trainer | at {at} | `max_grad_norm`;" in published
+    assert f"By default Lightning clips nothing, the Trainer to {at:g}," in recipes
+    assert f"By default the Trainer clips to a norm of {at:g} " in recipes
 
 
 def test_the_record_is_of_these_tests_and_versions():
