@@ -18,17 +18,32 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 
+# Where a page's metadata hold the versions that it shows.
+SHOWN = "versions"
+
+
+def installed(env: BuildEnvironment) -> str:
+    """Return a line for Python and for every package that `requirements.txt` pins."""
+    pins = (Path(env.srcdir).parent / "requirements.txt").read_text("utf8")
+    packages = re.findall(r"^([\w.-]+)==", pins, flags=re.MULTILINE)
+    lines = [f"{name} {metadata.version(name)}" for name in packages]
+    return "\n".join([f"Python {platform.python_version()}", *lines])
+
+
 class Versions(SphinxDirective):
     """``{versions}`` lists Python and every package that `requirements.txt` pins."""
 
     def run(self) -> list[nodes.Node]:
         """Return the list."""
-        # (Other versions are another cache, and with it every page is read anew.)
-        pins = (Path(self.env.srcdir).parent / "requirements.txt").read_text("utf8")
-        packages = re.findall(r"^([\w.-]+)==", pins, flags=re.MULTILINE)
-        lines = [f"Python {platform.python_version()}"]
-        lines += [f"{name} {metadata.version(name)}" for name in packages]
-        return [nodes.literal_block(text="\n".join(lines), language="none")]
+        text = installed(self.env)
+        self.env.metadata[self.env.docname][SHOWN] = text
+        return [nodes.literal_block(text=text, language="none")]
+
+
+def _other_versions(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> list[str]:
+    """Return the pages that show versions which are no longer installed."""
+    now = installed(env)
+    return [name for name, data in env.metadata.items() if data.get(SHOWN, now) != now]
 
 
 def _tables_of_removed(
@@ -49,5 +64,6 @@ def _tables_of_removed(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.add_directive("versions", Versions)
+    app.connect("env-get-outdated", _other_versions)
     app.connect("env-get-outdated", _tables_of_removed)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

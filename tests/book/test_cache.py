@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from importlib import metadata
 
 from building import cell
 
@@ -103,11 +104,14 @@ def test_a_build_of_prose_alone_leaves_the_pages_their_style(small_book):
     for name in ("page", "index"):
         assert small_book.page(name).count("_static/book.js?v=") == 1
 
-    # What a page has for the first time has its style.
+    # What a page has for the first time has its style; and new pins are told.
+    pins = small_book.root / "requirements.txt"
+    pins.write_text(pins.read_text("utf8") + "nbformat==5\n")
     assert ".admonition.seealso" not in whole
     small_book.write("page", "# Page\n\n```{seealso}\nThe best prose.\n```\n")
     assert small_book.build().status == 0
     assert ".admonition.seealso" in sheet.read_text("utf8")
+    assert f"nbformat {metadata.version('nbformat')}" in small_book.page("status")
 
     # Styles, scripts and what makes a page, alone.
     before = small_book.page("page")
