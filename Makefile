@@ -63,7 +63,7 @@ check: $(VENV)/.check ## Formatter, linter, spelling, types, quick tests: a minu
 	pytest tests/unit tests/tools -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: unit
-unit: $(VENV)/.check ## All tests that need no built book
+unit: $(VENV)/.check ## All tests of the package and the tools, which need no built book
 	pytest tests/unit tests/tools -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: test
@@ -87,7 +87,7 @@ links: $(VENV)/.book ## Ask whether outside links still lead somewhere
 	sphinx-build -q -b linkcheck book book/_build/links/pages
 
 .PHONY: bench
-bench: $(VENV)/.check ## Measure the ratios that benchmarks/README.md reports
+bench: $(VENV)/.check ## Measure the ratios of benchmarks/README.md that need no GPU
 	$(PIP) -r benchmarks/requirements.txt
 	python benchmarks/animation.py
 	python benchmarks/clipping.py
@@ -102,7 +102,7 @@ clean: ## Forget the built book and the execution cache
 	rm -rf book/_build
 
 .PHONY: distclean
-distclean: clean ## Forget all that make made: environments, caches, what npm brought
+distclean: clean ## Forget all that make made here: environments, caches, what npm brought
 	rm -rf .venv .venv-3.* build src/*.egg-info tools/audit/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Find the browsers that tests, the audit and the printer drive.
 
-As a program, prints the path of the one that is named; with --install gets Debian's if
-there is none. Without Chromium it fails; without Firefox it says so, and the tests
-that would drive it are left out.
+As a program, prints the path of the one that is named; with --install gets one with
+apt-get if there is none. Without Chromium it fails; without Firefox it says so, and
+the tests that would drive it are left out.
 """
 
 import os
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Browser:
     ----------
     title : str
         Its name, as people say it.
-    package : str
-        Debian's package of it.
+    packages : tuple of str
+        The distribution's packages of it, the best first: not each has all.
     variable : str
         The environment variable that names another program.
     programs : tuple of str
@@ -32,7 +33,7 @@ class Browser:
     """
 
     title: str
-    package: str
+    packages: tuple[str, ...]
     variable: str
     programs: tuple[str, ...]
     needed: bool
@@ -55,19 +56,19 @@ class Browser:
                 f"{self.variable}={named}: there is no such program"
             )
         raise FileNotFoundError(
-            f"No {self.title} found. Install one (apt-get install {self.package}), or "
-            f"name it: {self.variable}=/path"
+            f"No {self.title} found. Install one (apt-get install "
+            f"{', or '.join(self.packages)}), or name it: {self.variable}=/path"
         )
 
     def install(self) -> None:
-        """Install Debian's; it asks for root's rights where it has to.
+        """Install the distribution's; it asks for root's rights where it has to.
 
         Raises
         ------
         OSError, subprocess.SubprocessError
             If that fails: within minutes, if the browser is not needed.
         """
-        print(f"No {self.title} found: getting Debian's with apt-get", file=sys.stderr)
+        print(f"No {self.title} found: getting one with apt-get", file=sys.stderr)
         apt, seconds = ["apt-get"], None
         if os.geteuid() != 0:
             apt = ["sudo", *apt] if self.needed else ["sudo", "-n", *apt]
@@ -75,25 +76,28 @@ class Browser:
             seconds = 180
             apt += ["-oAcquire::Retries=0", "-oAcquire::http::Timeout=10"]
             apt += ["-oDPkg::Lock::Timeout=60"]
-        how = ["-yqq", "--no-install-recommends"]
-        for command in (
-            [*apt, "update", "-qq"],
-            [*apt, "install", *how, self.package],
-        ):
-            subprocess.run(
-                command,
-                check=True,
-                stdin=None if self.needed else subprocess.DEVNULL,
-                stdout=sys.stderr,
-                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                timeout=seconds,
-            )
+        run = partial(
+            subprocess.run,
+            check=True,
+            stdin=None if self.needed else subprocess.DEVNULL,
+            stdout=sys.stderr,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            timeout=seconds,
+        )
+        run([*apt, "update", "-qq"])
+        for package in self.packages:
+            try:
+                run([*apt, "install", "-yqq", "--no-install-recommends", package])
+                return
+            except subprocess.CalledProcessError:
+                if package == self.packages[-1]:
+                    raise
 
 
 CHROMIUM = Browser(
     title="Chromium or Chrome",
-    # It has no windows, and opens a page in half the time.
-    package="chromium-headless-shell",
+    # The first has no windows, and opens a page in half the time.
+    packages=("chromium-headless-shell", "chromium", "chromium-browser"),
     variable="DESCENT_CHROMIUM",
     programs=(
         "chromium-headless-shell",
@@ -108,7 +112,7 @@ CHROMIUM = Browser(
 )
 FIREFOX = Browser(
     title="Firefox",
-    package="firefox-esr",
+    packages=("firefox-esr",),
     variable="DESCENT_FIREFOX",
     programs=(
         "firefox-esr",

@@ -4,7 +4,7 @@ Where the answer is a number or a choice, the reader gives it on the page. The s
 `answers.js` checks it with the description that `check` reads in a notebook
 (`descent.exercises.answers`), which is put into the page, not in plain sight: one
 who reads a source wants to see how a page is made, not what comes out. Below
-every exercise stand links that open its notebook, in Colab at this cell.
+every exercise with a cell stand links that open its notebook, in Colab at this cell.
 
 A button with the attribute ``data-live-cell``, the exercise's label, is for a script
 that makes the page's cells run. It is hidden until that script shows it.

@@ -4,8 +4,8 @@ MyST-NB asks in one place for a client that gives a chapter its outputs; ours is
 there. It takes a kept run if one stands (`kept_runs`), and otherwise runs the cells
 (`kernel_client`) and keeps what came of it, with all that was read (`dependencies`).
 Before anything is read, Sphinx hears which unchanged pages show a run that does not
-stand any more, and chapters begin to run side by side (`runs_ahead`). Editing prose, a
-comment or a docstring runs nothing.
+stand any more, and chapters begin to run side by side (`runs_ahead`). Editing prose, or
+a comment or a docstring of a module, runs nothing.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 Sphinx calls what is connected to an event in the order of a number, low numbers
 first, 500 unless said otherwise. The numbers of this book's extensions stand here
-and nowhere else. Steps hand each other nodes of the doctree, settings, and files with
-agreed names. None looks for what another has written into HTML; what works on
-finished pages (`repairs`, `assets`, `site_check`) treats them as any page.
+and nowhere else. (The tables have every step with a number, and of those at 500 the
+ones that hand something on.) Steps hand each other nodes of the doctree, settings, and
+files with agreed names. Before pages are written none looks for what another has
+written into HTML; what works on finished pages (`leftovers`, `repairs`, `search`,
+`assets`, `site_check`) knows other steps' marks at most: a class, an attribute.
 
 ``config-inited``: the settings have been read.
 

@@ -1,7 +1,7 @@
 """How long a chapter takes to read, said at its head.
 
 Counted in what a reader meets: words of text, lines of code that stand open, figures,
-exercises. What is folded (solutions, code of figures) is not counted.
+exercises. Solutions and the folded code of figures are not counted; hints are.
 """
 
 from __future__ import annotations

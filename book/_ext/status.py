@@ -17,7 +17,6 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-
 # Where a page's metadata hold the versions that it shows.
 SHOWN = "versions"
 

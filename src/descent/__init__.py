@@ -1,9 +1,9 @@
 """The code behind *Descent*, an executable book on gradient descent.
 
 At the root is the lesson: what the book teaches, and what you may take home. It needs
-PyTorch, NumPy and sortedcontainers, and no more. Two wings serve the chapters; they
-come with the extra ``book``. Modules, lowest floor first; each imports only from
-modules listed before it:
+PyTorch, NumPy and sortedcontainers, and no more. Two wings serve the chapters; what
+they import comes with the extra ``book``. Modules, lowest floor first; each imports
+only from modules listed before it:
 
 ``checks``
     Arguments checked once, with messages that say what is allowed.

@@ -167,6 +167,28 @@ def test_where_no_second_browser_can_be_had_its_tests_are_left_out(
     assert ("no network" in done.stderr) == bool(apt)
 
 
+def test_a_distribution_without_the_first_package_has_the_next(tmp_path: Path):
+    program(
+        tmp_path / "apt-get",
+        f"""#!/bin/sh
+echo "$@" >> {tmp_path}/asked
+case "$*" in
+    *headless*) echo unable to locate package >&2; exit 100;;
+    *install*) /bin/ln -s /bin/true {tmp_path}/chromium;;
+esac
+""",
+    )
+    program(tmp_path / "sudo", '#!/bin/sh\nexec "$@"\n')
+    done = find_browser("chromium", PATH=str(tmp_path), DESCENT_CHROMIUM="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path}/chromium\n"
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.split()[-1] for line in asked][1:] == [
+        "chromium-headless-shell",
+        "chromium",
+    ]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PyTorch has no CUDA")
 @pytest.mark.parametrize(
     ("answer", "option"),

@@ -377,7 +377,7 @@
   let now; // what is live: the cells in order, the session, what breaks a run off
 
   const KEYS = `Shift and Enter run a cell. Tab indents; press Escape and then Tab to leave the
-    code. What you type stays in this browser.`;
+    code. Your edits are kept in this browser.`;
 
   function enliven(notebook, session) {
     const boxes = [...document.querySelectorAll("article div.cell")];

@@ -210,7 +210,8 @@ class AutoClip(NormClipper):
         """The threshold of every step in :attr:`history`, shape (steps,).
 
         A state holds the norms only. After :meth:`load_state_dict` the first look at
-        the thresholds works those of the past out again, a few microseconds each.
+        the thresholds works those of the past out again, a few microseconds each: by
+        the settings that hold now, if others were loaded.
         """
         with self._lock:
             self._pull()
@@ -224,7 +225,10 @@ class AutoClip(NormClipper):
 
     @property
     def clipped_share(self) -> float:
-        """The share of the steps in :attr:`history` that were clipped; 0 before any."""
+        """The share of the steps in :attr:`history` whose norm is above the threshold.
+
+        The thresholds are those of :attr:`thresholds`; 0 before any step.
+        """
         with self._lock:
             self._pull()
             if not self._norms:

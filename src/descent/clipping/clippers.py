@@ -83,8 +83,9 @@ class NormClipper(ABC):
             The parameters, after ``backward()``: a tensor, a module, an optimizer, or
             an iterable of tensors, of pairs of name and tensor, or of parameter
             groups. One that comes twice counts once. The norm is taken over all of
-            them together, on whatever devices and ranks they are; reading it is the
-            one time that the program waits for a device.
+            them together, on whatever devices and ranks they are. Where it is read,
+            the program waits for the device; it reads again for the scale of a
+            `scaler`, and for a norm so small that it is measured once more.
         scaler : torch.amp.GradScaler, optional
             The scaler of the loss. Where it has not unscaled these gradients yet, the
             norm is divided by its scale, and gradients that overflowed are left for
@@ -183,8 +184,9 @@ class NormClipper(ABC):
         The norm is taken over the parameters that the optimizer has when it steps. A
         gradient scaler needs nothing more: it unscales before the optimizer steps, or
         tells an optimizer that unscales by itself (``fused=True``) the scale, which is
-        read. A step that the scaler leaves out never reaches the clipper. If the
-        optimizer is given a closure, the gradients are clipped when it returns.
+        read. A step that the scaler leaves out does not reach the clipper, unless the
+        optimizer unscales by itself: then it is reported, and counted, as skipped. If
+        the optimizer is given a closure, the gradients are clipped when it returns.
 
         Parameters
         ----------

@@ -25,17 +25,16 @@ SKIPPED_IN_A_ROW = 25
 
 
 class SkippedStepsWarning(UserWarning):
-    """Many steps in a row had a norm that was not finite: the training stands still."""
+    """Many steps in a row had a norm that was not finite: the training leads nowhere."""
 
 
 def warn_of_skips(count: int) -> None:
-    """Warn the caller of a clipper that so many steps in a row were skipped."""
+    """Warn the caller of a clipper that so many steps had no finite norm."""
     warnings.warn(
-        f"{count} steps in a row had a gradient norm that is not finite, and were "
-        "skipped. Likely causes: weights that are not finite any more, a loss that is "
-        "undefined on the data (a logarithm or a root of 0, a division by 0), or "
-        "16-bit gradients that overflow at any scale. nonfinite='raise' stops at the "
-        "first",
+        f"{count} steps in a row had a gradient norm that is not finite. Likely "
+        "causes: weights that are not finite any more, a loss that is undefined on the "
+        "data (a logarithm or a root of 0, a division by 0), or 16-bit gradients that "
+        "overflow at any scale. nonfinite='raise' stops at the first",
         SkippedStepsWarning,
         stacklevel=5,
     )

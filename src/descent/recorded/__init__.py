@@ -4,7 +4,8 @@ A measurement is written by a program of the repository: the file holds the comm
 made it, the versions and the machine, and the numbers. A survey was read by eye: the
 file holds how, and where each row was read.
 
-Belongs to :doc:`/autoclip`, :doc:`/experiment`, :doc:`/published` and :doc:`/recipes`.
+Belongs to :doc:`/autoclip`, :doc:`/experiment`, :doc:`/published`, :doc:`/recipes` and
+:doc:`/separation`.
 """
 
 import json
