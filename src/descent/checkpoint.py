@@ -91,8 +91,9 @@ def load_checkpoint(path: str | Path, **parts: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is not one of :func:`save_checkpoint`, or lacks one of the parts.
-        Nothing is changed then.
+        If the file is not one of :func:`save_checkpoint`, or lacks one of the parts:
+        nothing is changed then. Or if a part refuses its state; those before it are
+        loaded by then.
     """
     with Path(path).open("rb") as file:
         try:

@@ -320,3 +320,29 @@ def test_an_attached_capturable_clipper_leaves_overflow_to_the_scaler(fused):
     assert scale == right < 2.0**127
     assert np.array_equal(device.history, host.history)
     assert device.skipped_steps == host.skipped_steps
+
+
+def test_a_warning_that_is_an_error_is_raised_once():
+    clip = AutoClip(capturable=True)
+    for _ in range(30):
+        clip([parameter(math.nan)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(SkippedStepsWarning):
+            clip.state_dict()
+        assert clip.state_dict()["skipped_steps"] == 30
+
+
+@pytest.mark.parametrize("options", [{}, {"window": 3}, {"warmup": 2}])
+def test_thresholds_may_be_looked_at_after_every_step(options):
+    device, host = AutoClip(30, capturable=True, **options), AutoClip(30, **options)
+    for norm in (3.0, 1.0, 4.0, 1.5, 9.0, 2.0, 6.0):
+        for clip in (device, host):
+            clip([parameter(norm)])
+        assert np.array_equal(device.thresholds, host.thresholds)
+        assert device.clipped_share == host.clipped_share
+    device.load_state_dict({**device.state_dict(), "percentile": 60.0})
+    host.load_state_dict({**host.state_dict(), "percentile": 60.0})
+    assert np.array_equal(device.thresholds, host.thresholds)
+    device([parameter(5.0)]), host([parameter(5.0)])
+    assert np.array_equal(device.thresholds, host.thresholds)

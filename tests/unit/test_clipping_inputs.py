@@ -425,6 +425,24 @@ def test_a_clipper_is_sent_to_a_spawned_process():
     assert clip.history.tolist() == [1, 3]
 
 
+# --- Settings that are assigned to -------------------------------------------
+
+
+def test_what_is_assigned_later_is_checked_too():
+    clip, fixed = AutoClip(), ClipNorm(1.0)
+    for one in (clip, fixed):
+        with pytest.raises(ValueError, match="'raise', 'ignore', got 'raises'"):
+            one.nonfinite = "raises"
+        one.nonfinite = "ignore"
+        assert one([parameter(math.nan)]).skipped is False
+    with pytest.raises(ValueError, match=r"threshold must be .*above 0, got -1"):
+        fixed.threshold = -1.0
+    fixed.threshold = 2.0
+    assert fixed([parameter(3.0)]).threshold == 2
+    with pytest.raises(ValueError, match="must not be 'raise' with capturable"):
+        AutoClip(capturable=True).nonfinite = "raise"
+
+
 # --- Versions of the state --------------------------------------------------
 
 

@@ -486,3 +486,135 @@ def test_a_schedule_and_a_state_do_not_detach():
     clip.load_state_dict(clip.state_dict())
     step(weight, optimizer)
     assert clip.history.size == 4
+
+
+# --- Optimizers of other makes ----------------------------------------------
+
+
+class Derived(torch.optim.SGD):
+    """Its step calls that of its base class, and PyTorch calls hooks for both."""
+
+    def step(self, closure=None):
+        return super().step(closure)
+
+
+class Lookahead(torch.optim.Optimizer):
+    """A wrapper that is an optimizer itself, with the parameters of the inner one."""
+
+    def __init__(self, inner):
+        super().__init__(inner.param_groups, {})
+        self.optimizer = inner
+
+    def step(self, closure=None):
+        return self.optimizer.step(closure)
+
+
+def test_a_step_within_a_step_is_clipped_once():
+    weight = quadratic(3.0, 4.0)[0]  # and so has an optimizer of the base class
+    optimizer, clip = Derived([weight], lr=0.0), AutoClip(100)
+    clip.attach(optimizer)
+    for _ in range(3):
+        step(weight, optimizer)
+    optimizer.step(lambda: weight.pow(2).sum().div(2).backward())
+    with pytest.raises(ZeroDivisionError):
+        optimizer.step(lambda: 1 / 0)
+    step(weight, optimizer)  # what ended in an error is over
+    assert clip.history.tolist() == [5, 5, 5, 10, 5]
+
+
+def test_what_a_step_takes_besides_a_closure_is_none():
+    class Flagged(torch.optim.SGD):
+        def step(self, zero_grad=False):
+            assert zero_grad is True
+            return super().step()
+
+    weight = parameter(3.0)
+    optimizer, clip = Flagged([weight], lr=0.1), AutoClip()
+    clip.attach(optimizer)
+    optimizer.step(True)
+    assert clip.history.tolist() == [3]
+
+
+def test_a_wrapper_with_parameters_of_its_own_is_refused():
+    class Hybrid(torch.optim.SGD):
+        def __init__(self, own, others):
+            super().__init__([own], lr=0.1)
+            self.optimizer = torch.optim.SGD([others], lr=0.1)
+
+    class Hookless(torch.optim.Optimizer):
+        def __init__(self, optim):
+            self.optim = optim
+
+        param_groups = property(lambda self: self.optim.param_groups)
+
+    with pytest.raises(ValueError, match=r"no other parameters than .* Hybrid around"):
+        AutoClip().attach(Hybrid(parameter(1.0), parameter(2.0)))
+    with pytest.raises(TypeError, match="calls hooks before its steps, got Hookless"):
+        AutoClip().attach(Hookless(quadratic(1.0)[1]))
+
+
+@pytest.mark.parametrize("way", ["called", "told", "told of it", "attached"])
+def test_a_wrapper_may_be_what_the_scaler_is_given(way):
+    loop = Loop(2.0**30, kind=Derived)
+    inner, clip = loop.optimizer, AutoClip(100)
+    loop.optimizer = Lookahead(inner)
+    if way == "attached":
+        clip.attach(loop.optimizer)
+
+    def clip_with(loop):
+        if way == "called":
+            clip(loop.model)
+        elif way == "told":
+            clip(loop.model, scaler=loop.scaler)
+        elif way == "told of it":
+            clip(loop.optimizer, scaler=loop.scaler)
+
+    loop.run(5, clip_with, unscale=way != "attached")
+    plain, alone = AutoClip(100), Loop(1.0, enabled=False)
+    alone.run(5, lambda loop: plain(loop.model))
+    np.testing.assert_allclose(clip.history, plain.history, rtol=1e-5)
+
+
+def test_an_optimizer_may_be_replaced_while_the_old_one_lives():
+    loop, clip = Loop(2.0**10), AutoClip()
+    loop.run(16, lambda loop: clip(loop.model), unscale=True)
+    old = loop.optimizer
+    loop.optimizer = torch.optim.SGD(loop.model.parameters(), lr=0.01)
+    loop.run(3, lambda loop: clip(loop.model), unscale=True)
+    loop.scaler.update(3e38)  # the next step overflows
+    loop.run(1, lambda loop: clip(loop.model), unscale=True)
+    assert clip.history.size == 19
+    assert clip.skipped_steps == 1
+    del old
+
+
+def test_clippers_of_two_halves_listen_to_one_optimizer():
+    earlier = Loop(2.0)  # a scaler that has served another network, and is left
+    earlier.run(2, lambda _: None)
+    weights = [parameter(3.0), parameter(4.0)]
+    optimizer = torch.optim.SGD(weights, lr=0.0)
+    clips = [AutoClip(), AutoClip()]
+    seen = []
+    for _ in range(3):
+        for clip, weight in zip(clips, weights, strict=True):
+            clip([weight])
+        optimizer.register_step_pre_hook(lambda *_: seen.append("other"))
+        optimizer.step()
+    assert [clip.history.tolist() for clip in clips] == [[3, 3, 3], [4, 4, 4]]
+    assert len(seen) == 6
+
+
+def test_every_clipper_warns_and_names_the_line_that_clips():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for clip in (AutoClip(), AutoClip(), ClipNorm(1.0)):
+            for _ in range(30):
+                clip([parameter(math.nan)])
+        weight = parameter(math.nan)
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        AutoClip().attach(optimizer)
+        for _ in range(30):
+            weight.grad.fill_(math.nan)
+            optimizer.step()
+    assert [warning.filename for warning in caught] == [__file__] * 4
+    assert all(warning.category is SkippedStepsWarning for warning in caught)

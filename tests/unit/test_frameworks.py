@@ -198,6 +198,14 @@ def test_ranks_report_the_same_norm_and_threshold(tmp_path):
     assert first == second
 
 
+@tried("PyTorch", "torch.distributed.checkpoint, saved and loaded into a new clipper")
+def test_a_sharded_checkpoint_holds_the_history(tmp_path):
+    said = forked.run(
+        EXAMPLES / "sharded_checkpoint.py", tmp_path / "saved", folder=tmp_path
+    )
+    assert said.splitlines()[-1] == "20 norms, the same: True"
+
+
 # --- The programs of the recipes page, run as it says
 
 

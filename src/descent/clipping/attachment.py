@@ -5,7 +5,9 @@ Belongs to :doc:`/recipes`.
 
 from __future__ import annotations
 
+import sys
 import weakref
+from types import FrameType
 from typing import Any
 
 from torch.optim import LBFGS, Optimizer
@@ -18,6 +20,10 @@ __all__ = ["Attachment"]
 _attached: weakref.WeakKeyDictionary[Optimizer, Attachment] = (
     weakref.WeakKeyDictionary()
 )
+
+
+# The file in which PyTorch wraps the steps of optimizers.
+_WRAPPERS = Optimizer.__init__.__code__.co_filename
 
 
 class Attachment:
@@ -38,6 +44,17 @@ class Attachment:
                 "optimizer must be a torch.optim.Optimizer, got "
                 f"{type(optimizer).__name__}"
             )
+        if not hasattr(inner, "_optimizer_step_pre_hooks"):
+            raise TypeError(
+                "optimizer must be one that calls hooks before its steps, got "
+                f"{type(inner).__name__}: attach to the optimizer that it wraps"
+            )
+        if _moves_more(optimizer, inner):
+            raise ValueError(
+                "optimizer must move no other parameters than the one inside it, got "
+                f"{type(optimizer).__name__} around {type(inner).__name__}: clip the "
+                "parameters of both, before each step"
+            )
         if isinstance(inner, LBFGS):
             raise TypeError(
                 "optimizer must take one gradient a step, got LBFGS, which asks for "
@@ -51,12 +68,17 @@ class Attachment:
         if inner in _attached:
             raise ValueError(
                 "optimizer must not have a clipper attached already: its gradients "
-                "would be clipped twice"
+                "would be clipped twice. remove() what attach returned, or make the "
+                "optimizer anew"
             )
         self.report: Any = None
+        self._depth = 0
         self._clipper = clipper
         self._optimizer = weakref.ref(inner)
-        self._handle = inner.register_step_pre_hook(self._before_step)
+        self._handles = (
+            inner.register_step_pre_hook(self._before_step),
+            inner.register_step_post_hook(self._after_step),
+        )
         clipper._attachment = _attached[inner] = self
 
     @property
@@ -66,7 +88,8 @@ class Attachment:
 
     def remove(self) -> None:
         """Clip no longer. The clipper keeps its history; a second time does nothing."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
         optimizer = self._optimizer()
         if optimizer is not None and _attached.get(optimizer) is self:
             del _attached[optimizer]
@@ -83,10 +106,16 @@ class Attachment:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Clip, or have the closure that computes the gradients clip."""
+        self._depth += 1
+        if self._depth > 1:
+            # A step that ends in an error is never heard of again: look.
+            self._depth = _steps_under_way(optimizer, sys._getframe(1))
+            if self._depth > 1:
+                return None
         # The optimizer itself may come first among the arguments.
         place = 1 if args and args[0] is optimizer else 0
         closure = args[place] if len(args) > place else kwargs.get("closure")
-        if closure is None:
+        if not callable(closure):  # some optimizers take other things
             self._clip(optimizer)
             return None
         calls = 0
@@ -108,7 +137,35 @@ class Attachment:
             return (*args[:place], clipped_closure, *args[place + 1 :]), kwargs
         return args, {**kwargs, "closure": clipped_closure}
 
+    def _after_step(self, *_: object) -> None:
+        self._depth -= 1
+
     def _clip(self, optimizer: Optimizer) -> None:
         scale = getattr(optimizer, "grad_scale", None)
         gradients = self._clipper._gather(optimizer)
         self.report = self._clipper._clip(gradients, lambda finite: scale)
+
+
+def _moves_more(optimizer: Any, inner: Optimizer) -> bool:
+    """Whether what is around an optimizer has parameters that it has not."""
+    inside = {id(one) for group in inner.param_groups for one in group["params"]}
+    return any(
+        id(one) not in inside
+        for group in getattr(optimizer, "param_groups", ())
+        for one in group["params"]
+    )
+
+
+def _steps_under_way(optimizer: Optimizer, frame: FrameType | None) -> int:
+    """Return how many steps of an optimizer a frame is in.
+
+    PyTorch wraps the step of every class of which it makes an optimizer, and each
+    wrapper calls the hooks: where a step calls that of its base class, twice.
+    """
+    steps = 0
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename == _WRAPPERS and code.co_name == "wrapper":
+            steps += frame.f_locals["self"] is optimizer
+        frame = frame.f_back
+    return steps

@@ -136,11 +136,10 @@ class AutoClip(NormClipper):
         capturable: bool = False,
         capacity: int = 2**16,
     ) -> None:
-        super().__init__(nonfinite)
         self.capturable = bool(capturable)
+        super().__init__(nonfinite)
         self.capacity = checks.integer("capacity", capacity, at_least=1)
         self._set(percentile, window, warmup, ceiling)
-        self._refuse_to_raise(nonfinite)
         if 0 < self.percentile < 1:
             warnings.warn(
                 f"percentile={self.percentile:g} means {self.percentile:g} percent: "
@@ -158,6 +157,8 @@ class AutoClip(NormClipper):
                 f"that it asks for. To go on with another: clip.load_state_dict("
                 f"clip.state_dict() | {{{name!r}: {value!r}}})"
             )
+        if name == "nonfinite":
+            self._refuse_to_raise(value)
         super().__setattr__(name, value)
 
     def _set(
@@ -178,6 +179,7 @@ class AutoClip(NormClipper):
         )
         self._zeros = 0
         self._device: DeviceHistory | None = None
+        self._replay: AutoClip | None = None
         self._remember(np.empty(0))
 
     def _refuse_to_raise(self, nonfinite: str) -> None:
@@ -215,13 +217,22 @@ class AutoClip(NormClipper):
         """
         with self._lock:
             self._pull()
+            if self._device is not None:
+                return np.array(self._replayed(len(self._norms)), dtype=np.float64)
             missing = len(self._norms) - len(self._thresholds)
             if missing:
-                replay = object.__new__(AutoClip)
-                replay._set(self.percentile, self.window, self.warmup, self.ceiling)
-                past = [replay._record(norm, 0.0) for norm in self._norms[:missing]]
-                self._thresholds = array("d", past) + self._thresholds
+                self._thresholds = self._replayed(missing) + self._thresholds
+                self._replay = None
             return np.array(self._thresholds, dtype=np.float64)
+
+    def _replayed(self, steps: int) -> array[float]:
+        """Return the thresholds of so many steps; of those worked out before, again."""
+        if self._replay is None:
+            self._replay = object.__new__(AutoClip)
+            self._replay._set(self.percentile, self.window, self.warmup, self.ceiling)
+        for norm in self._norms[len(self._replay._norms) : steps]:
+            self._replay._record(norm, 0.0)
+        return self._replay._thresholds
 
     @property
     def clipped_share(self) -> float:
@@ -268,7 +279,7 @@ class AutoClip(NormClipper):
             )
             # A compiler cannot look at memory, nor for scalers.
             return self._clip_on_device(
-                [one.grad for one in every if one.grad is not None], None
+                [one.grad for one in every if one.grad is not None], every, None
             )
         return super().__call__(parameters, scaler=scaler)
 
@@ -283,19 +294,19 @@ class AutoClip(NormClipper):
         # The host never knows whether the norm is finite.
         scale = scale_if(True)
         if torch.compiler.is_compiling():
-            return self._clip_on_device(gradients.tensors, scale)
+            return self._clip_on_device(gradients.tensors, gradients.parameters, scale)
         with self._lock:
-            return self._clip_on_device(gradients.tensors, scale)
+            return self._clip_on_device(gradients.tensors, gradients.parameters, scale)
 
     def _clip_on_device(
-        self, gradients: list[Tensor], scale: Tensor | None
+        self, gradients: list[Tensor], parameters: list[Tensor], scale: Tensor | None
     ) -> DeviceReport:
         """Clip without waiting for the device."""
-        device = gradients[0].device if gradients else torch.device("cpu")
-        history = self._on_device(device)
+        history = self._on_device((gradients or parameters)[0].device)
+        device = history.norms.device
         with torch.no_grad():
             if gradients:
-                norm = measure_on_device(gradients)
+                norm = measure_on_device(gradients).to(device)
             else:
                 norm = torch.zeros((), dtype=torch.float64, device=device)
             if scale is not None:
@@ -376,9 +387,9 @@ class AutoClip(NormClipper):
         if len(norms) != len(self._norms):
             self._norms, self._thresholds = array("d", norms.tobytes()), array("d")
         self._skipped, self._zeros = counts.skipped, counts.zeros
-        if counts.in_a_row >= SKIPPED_IN_A_ROW > self._skipped_in_a_row:
+        before, self._skipped_in_a_row = self._skipped_in_a_row, counts.in_a_row
+        if counts.in_a_row >= SKIPPED_IN_A_ROW > before:
             warn_of_skips(counts.in_a_row)
-        self._skipped_in_a_row = counts.in_a_row
 
     def _record(self, norm: float, smallest: float) -> float:
         if norm < smallest or norm == 0:
@@ -452,8 +463,8 @@ class AutoClip(NormClipper):
         saved = states.read(state)
         # Another object checks everything before anything changes here.
         new = object.__new__(AutoClip)
+        new.capturable = self.capturable
         NormClipper.__init__(new, saved.nonfinite)
-        self._refuse_to_raise(saved.nonfinite)
         new._set(**saved.settings)
         new._skipped, new._zeros = saved.skipped, saved.zeros
         new._remember(saved.norms)
@@ -477,7 +488,7 @@ class AutoClip(NormClipper):
         with self._lock:
             self._pull()
             state = super().__getstate__()
-            del state["_order"], state["_device"]
+            del state["_order"], state["_device"], state["_replay"]
             # A copy adds to arrays of its own.
             return state | {
                 "_norms": self._norms[:],
@@ -486,5 +497,5 @@ class AutoClip(NormClipper):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._device = None
+        self._device = self._replay = None
         self._order = self._ordered(np.array(self._norms))

@@ -151,7 +151,6 @@ def _norm(gradients: list[Tensor]) -> Tensor:
 
     All measurements are made, also those that are needed for extreme norms only.
     """
-    gradients = [g.float() if g.dtype in HALF else g for g in gradients]
     norm = total_norm(gradients).double()
     double = wide_norm(gradients)
     if any(gradient.dtype in WIDE for gradient in gradients):

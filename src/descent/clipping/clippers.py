@@ -46,7 +46,7 @@ class NormClipper(ABC):
     """What both clippers share: measure once, guard, clip once, report."""
 
     def __init__(self, nonfinite: str) -> None:
-        self.nonfinite = checks.one_of("nonfinite", nonfinite, _POLICIES)
+        self.nonfinite = nonfinite
         self._skipped = 0
         self._live()
 
@@ -58,6 +58,15 @@ class NormClipper(ABC):
         self._skipped_in_a_row = 0
         self._calls = 0
         self._known: Set[int] = frozenset()
+
+    @property
+    def nonfinite(self) -> str:
+        """What is done about a norm that is not finite."""
+        return self._nonfinite
+
+    @nonfinite.setter
+    def nonfinite(self, policy: str) -> None:
+        self._nonfinite = checks.one_of("nonfinite", policy, _POLICIES)
 
     @property
     def skipped_steps(self) -> int:
@@ -101,7 +110,8 @@ class NormClipper(ABC):
         TypeError, ValueError
             If `parameters` hold no parameters, or a gradient that cannot be measured
             and scaled; if `scaler` is not of that kind or not at that point. Nothing is
-            changed or recorded then, as in all errors.
+            changed or recorded then, as in all errors. (Whether gradients share memory
+            is looked at in steps 1, 2, 4, 8 and so on, and when parameters change.)
         FloatingPointError
             If the norm is not finite and the policy is ``"raise"``.
         RuntimeError
@@ -191,8 +201,8 @@ class NormClipper(ABC):
         Parameters
         ----------
         optimizer : torch.optim.Optimizer
-            The optimizer. A wrapper, such as Lightning's and Accelerate's, is taken
-            for the one inside. Copies and pickles of it have no clipper.
+            The optimizer. A wrapper that has it as its `optimizer`, as Lightning's and
+            Accelerate's do, stands for it. Copies and pickles of it have no clipper.
 
         Returns
         -------
@@ -202,11 +212,13 @@ class NormClipper(ABC):
         Raises
         ------
         TypeError
-            If `optimizer` is no optimizer, or one that asks for several gradients in a
-            step (L-BFGS): their norms are not those of steps.
+            If `optimizer` is no optimizer, one that calls no hooks, or one that asks
+            for several gradients in a step (L-BFGS): their norms are not those of
+            steps.
         ValueError
             If either of the two is attached already: an optimizer is clipped once,
-            and a history belongs to one optimizer.
+            and a history belongs to one optimizer. If a wrapper moves parameters that
+            the optimizer inside does not.
 
         Examples
         --------
@@ -254,7 +266,16 @@ class ClipNorm(NormClipper):
 
     def __init__(self, threshold: float, *, nonfinite: str = "skip") -> None:
         super().__init__(nonfinite)
-        self.threshold = checks.real("threshold", threshold, above=0)
+        self.threshold = threshold
+
+    @property
+    def threshold(self) -> float:
+        """The largest norm allowed; it may be assigned to between steps."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        self._threshold = checks.real("threshold", threshold, above=0)
 
     def _record(self, norm: float, smallest: float) -> float:
         return self.threshold

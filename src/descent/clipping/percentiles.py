@@ -4,8 +4,8 @@ A percentile lies between two neighbors in the sorted order. While the percentil
 fixed and nothing is forgotten, two heaps hold everything that a step must know: one
 with the numbers up to the lower neighbor, one with those from the upper neighbor on,
 each with its neighbor on top. A new number touches a few places of the heaps, however
-many numbers lie there. A window forgets numbers from the middle, which heaps cannot do; there
-a sorted list is kept.
+many numbers lie there. A window forgets numbers from the middle, which heaps cannot do;
+there a sorted list is kept.
 
 Belongs to :doc:`/autoclip`.
 """

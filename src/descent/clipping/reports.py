@@ -5,7 +5,9 @@ Belongs to :doc:`/recipes`.
 
 from __future__ import annotations
 
+import sys
 import warnings
+from types import FrameType
 from typing import NamedTuple
 
 import torch
@@ -23,20 +25,29 @@ __all__ = [
 # are no search for a scale.
 SKIPPED_IN_A_ROW = 25
 
+# The modules between a clipper and the program that trains.
+_PASSED_THROUGH = (f"{__package__}.", "torch.")
+
 
 class SkippedStepsWarning(UserWarning):
-    """Many steps in a row had a norm that was not finite: the training leads nowhere."""
+    """Many steps in a row had a norm that was not finite."""
 
 
 def warn_of_skips(count: int) -> None:
-    """Warn the caller of a clipper that so many steps had no finite norm."""
-    warnings.warn(
+    """Warn who called a clipper that so many steps in a row had no finite norm."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals["__name__"].startswith(_PASSED_THROUGH):
+        frame = frame.f_back
+    # Not by `warn`: of several clippers that one line calls it shows the first alone.
+    warnings.warn_explicit(
         f"{count} steps in a row had a gradient norm that is not finite. Likely "
         "causes: weights that are not finite any more, a loss that is undefined on the "
         "data (a logarithm or a root of 0, a division by 0), or 16-bit gradients that "
         "overflow at any scale. nonfinite='raise' stops at the first",
         SkippedStepsWarning,
-        stacklevel=5,
+        filename=frame.f_code.co_filename if frame else __file__,
+        lineno=frame.f_lineno if frame else 1,
+        module=frame.f_globals["__name__"] if frame else __name__,
     )
 
 

@@ -7,9 +7,8 @@ not for the clipper to tidy away, or the scaler never hears of it.
 
 Told of the scaler, a clipper asks it whether the gradients are still scaled. Not told,
 it looks for one among the interpreter's objects (:class:`ScalerWatch`), whenever there
-is a new one. Nothing ties a scaler
-to gradients before its ``unscale_`` or ``step``, so the watch goes by what it can
-prove, and refuses to go on
+is a new one. Nothing ties a scaler to gradients before its ``unscale_`` or ``step``, so
+the watch goes by what it can prove, and refuses to go on
 
 - at the first step of a scaler that has served nobody else: its loss has just been
   scaled, and what else would have been;
@@ -17,11 +16,13 @@ prove, and refuses to go on
   seen its gradients scaled;
 - if the norm is not finite and nothing yet shows that the scaler works for others.
 
-A scaler that unscaled the gradients, one that is disabled, one left over from earlier,
-and one that works for another network pass. What it cannot do:
-prove anything about scalers that are not subclasses of PyTorch's. A refusal by mistake
-(a scaler of another network that is at its first step at the same time) is answered by
-passing a disabled scaler, ``scaler=torch.amp.GradScaler(enabled=False)``.
+A scaler that unscaled the gradients, one that is disabled, and, while norms are finite,
+one left over from earlier or one that works for another network pass. What it cannot
+do: prove anything about scalers that are not subclasses of PyTorch's, or that
+`gc.freeze` has hidden; notice before the second step that a scaler older than the
+clipper is at work. A refusal by mistake (a scaler of another network that is at its
+first step at the same time, or a norm that is not finite beside a scaler of earlier) is
+answered by passing a disabled scaler, ``scaler=torch.amp.GradScaler(enabled=False)``.
 
 Belongs to :doc:`/recipes`.
 """
@@ -72,10 +73,16 @@ def _scalers() -> list[GradScaler]:
 
 
 def innermost(optimizer: Any) -> Any:
-    """Return the optimizer inside of wrappers, which is the one that scalers know."""
-    while isinstance(getattr(optimizer, "optimizer", None), Optimizer):
-        optimizer = optimizer.optimizer
-    return optimizer
+    """Return the optimizer inside of wrappers."""
+    return _nest(optimizer)[-1]
+
+
+def _nest(optimizer: Any) -> list[Any]:
+    """Return an optimizer and, from the outside in, those that it wraps."""
+    nest = [optimizer]
+    while isinstance(getattr(nest[-1], "optimizer", None), Optimizer):
+        nest.append(nest[-1].optimizer)
+    return nest
 
 
 def _owners(parameters: Iterable[Tensor]) -> tuple[list[Optimizer], list[Optimizer]]:
@@ -83,10 +90,9 @@ def _owners(parameters: Iterable[Tensor]) -> tuple[list[Optimizer], list[Optimiz
     wanted = {id(parameter) for parameter in parameters}
     owners: list[Optimizer] = []
     others: list[Optimizer] = []
-    # A wrapper and what is inside are one.
-    for optimizer in {
-        id(one): one for one in map(innermost, _alive(Optimizer))
-    }.values():
+    # What a wrapper wraps need not be among them.
+    nests = map(_nest, _alive(Optimizer))
+    for optimizer in {id(one): one for nest in nests for one in nest}.values():
         moves = any(
             id(parameter) in wanted
             for group in getattr(optimizer, "param_groups", ())
@@ -121,7 +127,9 @@ class ScalerWatch:
         # The scalers that were seen to serve these optimizers, and not to.
         self._serving: weakref.WeakSet[GradScaler] = weakref.WeakSet()
         self._innocent: weakref.WeakSet[GradScaler] = weakref.WeakSet()
-        self._listening: list[Any] = []
+        # The optimizers whose steps are heard, and whether the next one matters.
+        self._heard: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._listens = False
 
     def scale_of(
         self,
@@ -163,7 +171,7 @@ class ScalerWatch:
                 "anything: call scaler.scale(loss).backward()"
             )
         if optimizer is not None:
-            found = [innermost(optimizer)]
+            found = _nest(optimizer)
         else:
             touched = {
                 identity
@@ -173,7 +181,7 @@ class ScalerWatch:
             if not touched:
                 return scaler._scale
             found = self._known_owners(parameters, touched)
-        stages = {_stage(scaler, one) for one in found}
+        stages = {*_stages(scaler, found).values()}
         if OptState.STEPPED in stages:
             raise ValueError(
                 "gradients must be clipped before scaler.step(optimizer), got them "
@@ -224,14 +232,14 @@ class ScalerWatch:
         scalers = _scalers()
         if not scalers:
             return
-        if self._calls & (self._calls - 1) == 0 or not self._owners:
+        # A norm that is not finite decides: the optimizer may be a new one.
+        if self._calls & (self._calls - 1) == 0 or not self._owners or not finite:
             self._look(parameters)
             if finite:
                 self._innocent.clear()  # its next step proves it again
         known = [one for one in (ref() for ref in self._owners) if one is not None]
-        stages = (_stage(scaler, one) for scaler in scalers for one in known)
-        if any(stage is not OptState.READY for stage in stages):
-            return  # unscaled: whatever overflowed, that scaler knows
+        if any(_unscaled(scaler, known) for scaler in scalers):
+            return  # whatever overflowed, that scaler knows
         for scaler in scalers:
             self._suspect(scaler, known, finite)
 
@@ -256,35 +264,56 @@ class ScalerWatch:
                 "gradients must be unscaled before they are clipped: a live gradient "
                 f"scaler has scaled a loss and not unscaled them. {_ADVICE}"
             )
-        if not self._listening:
-            for optimizer in known:
+        if not self._listens:
+            self._listens = True
+            for optimizer in {id(one): one for one in map(innermost, known)}.values():
                 self._listen(optimizer)
 
     def _listen(self, optimizer: Optimizer) -> None:
         """Find out, at the next step of an optimizer, which scalers serve it."""
+        hooks = getattr(optimizer, "_optimizer_step_pre_hooks", None)
+        if hooks is None or optimizer in self._heard:
+            return
+        self._heard.add(optimizer)
         watch = weakref.ref(self)
 
         def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-            handle.remove()
+            # It stays: PyTorch walks over the hooks, of which none may go meanwhile.
             listener = watch()
-            if listener is not None:
+            if listener is not None and listener._listens:
                 listener._hear(optimizer)
 
-        handle = optimizer.register_step_pre_hook(hook)
-        self._listening.append(handle)
+        optimizer.register_step_pre_hook(hook)
 
     def _hear(self, optimizer: Optimizer) -> None:
-        self._listening.clear()
+        self._listens = False
+        owners = [one for one in (ref() for ref in self._owners) if one is not None]
+        same = [one for one in owners if innermost(one) is optimizer]
+        unscales_itself = getattr(optimizer, "grad_scale", None) is not None
         for scaler in _scalers():
-            unscaled = _stage(scaler, optimizer) is not OptState.READY
-            if unscaled or getattr(optimizer, "grad_scale", None) is not None:
+            if unscales_itself or _unscaled(scaler, same):
                 self._serving.add(scaler)
             else:
                 self._innocent.add(scaler)
 
 
-def _stage(scaler: GradScaler, optimizer: Optimizer) -> OptState:
-    """Return how far a scaler is with an optimizer since its last update."""
-    # Not by [...]: it would make an entry for a stranger.
-    state = scaler._per_optimizer_states.get(id(optimizer))
-    return OptState.READY if state is None else state["stage"]
+def _stages(scaler: GradScaler, optimizers: list[Any]) -> dict[int, OptState]:
+    """Return how far a scaler is with optimizers since its last update.
+
+    A wrapper and what is inside are one, whichever of them the scaler was given.
+    """
+    stages: dict[int, OptState] = {}
+    for optimizer in optimizers:
+        # Not by [...]: it would make an entry for a stranger.
+        state = scaler._per_optimizer_states.get(id(optimizer))
+        stage = OptState.READY if state is None else state["stage"]
+        inner = id(innermost(optimizer))
+        if stage is not OptState.READY or inner not in stages:
+            stages[inner] = stage
+    return stages
+
+
+def _unscaled(scaler: GradScaler, optimizers: list[Any]) -> bool:
+    """Whether a scaler has unscaled the gradients of any of the optimizers."""
+    stages = _stages(scaler, optimizers).values()
+    return any(stage is not OptState.READY for stage in stages)
