@@ -102,6 +102,13 @@ SETTINGS = {
         for name, task in TASKS.items()
     },
     **{
+        f"{name}, longer, rate {rate:g}": Setting(
+            **task, arms=WATCHED, steps=1600, rate=rate
+        )
+        for rate in (3e-4, 3e-3)
+        for name, task in TASKS.items()
+    },
+    **{
         f"{name}, width": Setting(**task, **PAPERS, arms=LONGER, steps=1600)
         for name, task in TASKS.items()
     },
