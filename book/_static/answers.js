@@ -7,6 +7,7 @@
 (() => {
   "use strict";
   const KEY = "descent-answers";
+  const THOUSANDS = /^[+-]?\d{1,3}(,\d{3})+(?=$|\.)/;
   const NUMBER = /^([+-]?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
   const kept = () => {
@@ -52,21 +53,29 @@
 
   const fill = (sentence, text) => sentence.replace("{}", () => text);
 
+  /** What does not answer the question in one field: a sentence, or null. */
+  const refusal = (field, text) =>
+    field.options || !Number.isNaN(numberOf(text))
+      ? null
+      : fill(field.no_number, written(text));
+
   /** What is wrong with the answer in one field: a sentence, or null. */
   const fault = (field, text) => {
     if (field.options) return field.options[text];
     const number = numberOf(text);
-    if (Number.isNaN(number)) return fill(field.no_number, written(text));
     if (field.within && !(number >= field.within[0] && number <= field.within[1]))
       return fill(field.outside, short(text));
-    const near = Math.abs(number - field.right) <= field.near;
-    return near ? null : fill(field.other, short(text));
+    if (Math.abs(number - field.right) <= field.near) return null;
+    return fill(number < field.right ? field.small : field.large, short(text));
   };
 
   /** The same as `Answer.judge` in Python: null if all is right. */
   const judge = (asked, texts) => {
     const open = texts.indexOf("");
     if (open >= 0) return asked.fields[open].open;
+    const refused = asked.fields.map((field, place) => refusal(field, texts[place]));
+    const first = refused.find((sentence) => sentence !== null);
+    if (first !== undefined) return first;
     const faults = asked.fields.map((field, place) => fault(field, texts[place]));
     const wrong = faults.filter((sentence) => sentence !== null);
     if (!wrong.length) return null;
@@ -95,7 +104,12 @@
     const said = form.querySelector("output");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const texts = fields.map((field) => field.value.trim().replace("−", "-"));
+      const texts = fields.map((field) =>
+        field.value
+          .trim()
+          .replace("−", "-")
+          .replace(THOUSANDS, (digits) => digits.replaceAll(",", "")),
+      );
       const sentence = judge(asked, texts);
       said.value = sentence ?? asked.right;
       if (sentence !== null) return;

@@ -17,7 +17,17 @@ from descent.exercises.checking import check_of, labels
 TYPED = (
     *("", "0", "-3", "+7", "007", "4.0", "1/3", "-5/60", "99", "1e9", "123456789"),
     *("12345.678", "999999.5", "0.00001234", "1.5E-7", "1e400", ".5", "2.", "5e2"),
-    *("about four", "it's", 'so "four"', "both ' and \"", r"1\2", "1/2/3", "4,603"),
+    *(
+        "about four",
+        "it's",
+        'so "four"',
+        "both ' and \"",
+        r"1\2",
+        "1/2/3",
+        "4,603",
+        "7,5",
+        "99 %",
+    ),
 )
 
 CHECK = """cases => cases.map(([label, texts]) => {
@@ -60,7 +70,8 @@ def in_code(field: answers.Field, text: str) -> object:
         above, below = map(float, text.split("/"))
         return above / below
     try:
-        value = ast.literal_eval(re.sub(r"^(\+?)0+(?=\d+$)", r"\1", text))
+        plain = re.sub(r"(?<=\d),(?=\d{3}$)", "", text)
+        value = ast.literal_eval(re.sub(r"^(\+?)0+(?=\d+$)", r"\1", plain))
     except (SyntaxError, ValueError):
         return text
     return value if isinstance(value, int | float) else text

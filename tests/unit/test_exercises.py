@@ -70,9 +70,14 @@ SHARE = Number("the share", 0.5, tolerance=1e-2, within=(0, 1))
     ("asked", "given", "message"),
     [
         (SHARE, 0.509, "Right."),
-        (SHARE, 0.6, "Not yet: the share: yours 0.6, correct 0.5."),
+        (SHARE, 0.6, "Not yet: the share: 0.6 is too large."),
+        (SHARE, 0.4, "Not yet: the share: 0.4 is too small."),
         (SHARE, 50, "Not yet: the share lies between 0 and 1, yours is 50."),
-        (SHARE, "half", "Not yet: the share should be a number, got 'half'."),
+        (
+            SHARE,
+            "half",
+            "Not yet: the share should be a number such as 0.25, got 'half'.",
+        ),
         (CURE, "rest", "Right."),
         (CURE, "work", "Not yet: the cure: not 'work'. It made you ill."),
         (CURE, "tea", "Not yet: the cure: 'tea' is none of 'rest', 'work'."),
@@ -109,6 +114,11 @@ def test_a_counted_answer_does_not_say_which_is_wrong(monkeypatch):
     answer("test-counted")(lambda: Answer({"a": CURE, "b": SHARE}, counted=True))
     found = verdict("test-counted", {"a": "work", "b": 0.5})
     assert found.message == "Not yet: 1 of 2 are right."
+    # ... but what cannot be an answer is named.
+    found = verdict("test-counted", {"a": "work", "b": "half"})
+    assert found.message.endswith(
+        "the share should be a number such as 0.25, got 'half'."
+    )
 
 
 def test_only_numbers_and_choices_are_described_for_a_page(registry):

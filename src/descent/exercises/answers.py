@@ -8,10 +8,13 @@ what it was given, a sentence has a `HOLE`.
 Belongs to no chapter: the checks of all of them stand on it.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+import torch
 
 from descent.exercises.checking import (
     RIGHT,
@@ -19,9 +22,6 @@ from descent.exercises.checking import (
     NotYet,
     check_of,
     exercise,
-    expect,
-    no_number,
-    other_number,
     short,
     unanswered,
 )
@@ -53,25 +53,42 @@ class Number:
     tolerance: float = 1e-5
     within: tuple[float, float] | None = None
 
+    def refuse(self, got: Any) -> None:
+        """Raise `NotYet` if what the reader gave is no number."""
+        if math.isnan(_number(got)):
+            raise NotYet(self._no_number(repr(got)))
+
     def judge(self, got: Any) -> None:
         """Raise `NotYet` unless the reader's number is the right one."""
-        if self.within and isinstance(got, int | float):
-            low, high = self.within
-            if not low <= got <= high:
-                raise NotYet(self._outside(short(got)))
-        expect(self.what, got, self.right, tolerance=self.tolerance)
+        number, (low, high) = _number(got), self.within or (-math.inf, math.inf)
+        if not low <= number <= high:
+            raise NotYet(self._outside(short(got)))
+        if abs(number - self.right) > self._near:
+            raise NotYet(self._off(short(got), small=number < self.right))
 
     def described(self) -> dict[str, Any]:
         """Return what the page's script needs, as JSON has it."""
         told = {
             "right": self.right,
-            "near": self.tolerance * (1 + abs(self.right)),
-            "other": other_number(self.what, HOLE, self.right),
-            "no_number": no_number(self.what, HOLE),
+            "near": self._near,
+            "small": self._off(HOLE, small=True),
+            "large": self._off(HOLE, small=False),
+            "no_number": self._no_number(HOLE),
         }
         if self.within:
             told |= {"within": self.within, "outside": self._outside(HOLE)}
         return told
+
+    @property
+    def _near(self) -> float:
+        return self.tolerance * (1 + abs(self.right))
+
+    def _no_number(self, got: str) -> str:
+        return f"Not yet: {self.what} should be a number such as 0.25, got {got}."
+
+    def _off(self, got: str, *, small: bool) -> str:
+        # How much is what the exercise is about, and stays with its solution.
+        return f"Not yet: {self.what}: {got} is too {'small' if small else 'large'}."
 
     def _outside(self, got: str) -> str:
         low, high = self.within or (0, 0)
@@ -101,17 +118,17 @@ class Choice:
     options: Sequence[Any]
     remarks: Mapping[Any, str] = field(default_factory=dict)
 
-    def judge(self, got: Any) -> None:
-        """Raise `NotYet` unless the reader's choice is the right one."""
+    def refuse(self, got: Any) -> None:
+        """Raise `NotYet` if what the reader gave cannot be chosen."""
         # One and True are equal, but only one of them can be chosen.
-        chosen = next(
-            (o for o in self.options if type(o) is type(got) and o == got), ...
-        )
-        if chosen is ...:
+        if not any(type(o) is type(got) and o == got for o in self.options):
             allowed = ", ".join(map(repr, self.options))
             raise NotYet(f"Not yet: {self.what}: {got!r} is none of {allowed}.")
-        if chosen != self.right:
-            raise NotYet(self._wrong(chosen))
+
+    def judge(self, got: Any) -> None:
+        """Raise `NotYet` unless the reader's choice is the right one."""
+        if got != self.right:
+            raise NotYet(self._wrong(got))
 
     def described(self) -> dict[str, Any]:
         """Return what the page's script needs, as JSON has it."""
@@ -130,6 +147,15 @@ class Choice:
 
 
 Field = Number | Choice
+
+
+def _number(got: Any) -> float:
+    """Return what the reader gave as a number; NaN if it is none."""
+    try:
+        given = torch.as_tensor(got, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return math.nan
+    return given.item() if given.shape == () else math.nan
 
 
 @dataclass(frozen=True)
@@ -160,6 +186,8 @@ class Answer:
         for asked, value in zip(self.fields, values, strict=True):
             if unanswered(value):
                 raise NotYet(self._open(asked))
+        for asked, value in zip(self.fields, values, strict=True):
+            asked.refuse(value)
         wrong = []
         for asked, value in zip(self.fields, values, strict=True):
             try:

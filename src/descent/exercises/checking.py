@@ -21,8 +21,6 @@ __all__ = [
     "exercise",
     "expect",
     "labels",
-    "no_number",
-    "other_number",
     "short",
     "unanswered",
     "verdict",
@@ -173,42 +171,14 @@ def expect(what: str, got: Any, correct: Any, *, tolerance: float = 1e-5) -> Non
         try:
             given = torch.as_tensor(got, dtype=torch.float64).detach()
         except (TypeError, ValueError, RuntimeError):
-            raise NotYet(no_number(what, repr(got))) from None
+            raise NotYet(f"Not yet: {what} should be a number, got {got!r}.") from None
         same = given.shape == right.shape and torch.allclose(
             given, right, rtol=tolerance, atol=tolerance, equal_nan=True
         )
     else:
         same = bool(got == correct)
     if not same:
-        raise NotYet(other_number(what, short(got), correct))
-
-
-def no_number(what: str, got: str) -> str:
-    """Return the sentence about something else in a number's place.
-
-    Parameters
-    ----------
-    what : str
-        What is asked for.
-    got : str
-        What the reader gave, as Python writes it.
-    """
-    return f"Not yet: {what} should be a number, got {got}."
-
-
-def other_number(what: str, got: str, correct: Any) -> str:
-    """Return the sentence about another value than the correct one.
-
-    Parameters
-    ----------
-    what : str
-        What is compared.
-    got : str
-        What the reader gave, in a few characters.
-    correct : object
-        The correct value.
-    """
-    return f"Not yet: {what}: yours {got}, correct {short(correct)}."
+        raise NotYet(f"Not yet: {what}: yours {short(got)}, correct {short(correct)}.")
 
 
 def short(value: Any) -> str:

@@ -14,7 +14,9 @@ def five() -> Answer:
     """Return the factors by which a threshold of 5 shortens a median gradient."""
     return Answer(
         tuple(
-            Number(f"the factor at a norm of {norm:g}", min(1.0, 5 / norm))
+            Number(
+                f"the factor at a norm of {norm:g}", min(1.0, 5 / norm), tolerance=1e-3
+            )
             for norm in (0.05, 2.0, 60.0)
         )
     )

@@ -37,6 +37,21 @@ def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
             10 - 5 * np.minimum(steps, 60) / 60 + 0.5 * (steps % 4 == 0),
             "settled",
         ),
+        # Two rules fit, of which the first counts; and each limit from both sides.
+        (
+            "a loss that falls, and rises at every other step",
+            10 - 0.05 * steps + 0.5 * (-1.0) ** steps,
+            "oscillates",
+        ),
+        ("a loss that ends five times as high", 1 + 0.04 * steps, "oscillates"),
+        ("a loss that ends a hundred times as high", 1.05**steps, "diverged"),
+        (
+            "a loss that falls, with one needle",
+            np.maximum(10 - steps, 1.0) + 200 * (steps == 50),
+            "settled",
+        ),
+        ("a loss with 3 percent of its fall in the last tenth", _late(3), "too slow"),
+        ("a loss with 1 percent of its fall in the last tenth", _late(1), "settled"),
     ]
     for what, loss, right in made_up:
         expect(what, diagnose(loss), right)
@@ -49,6 +64,11 @@ def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
         loss_name = error.__name__.replace("_", " ")
         what = f"the line, its {loss_name}, and a learning rate of {lr}"
         expect(what, diagnose(_run(error, lr)), right)
+
+
+def _late(percent: float) -> np.ndarray:
+    """Return a loss of 101 values, so much of whose fall comes in the last tenth."""
+    return np.interp(range(101), [0, 90, 100], [10.0, percent / 10, 0.0])
 
 
 def _run(error: Callable[..., torch.Tensor], lr: float) -> np.ndarray:
