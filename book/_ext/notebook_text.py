@@ -290,8 +290,14 @@ class NotebookText(MarkdownTranslator):
 
     visit_compound = visit_comment = visit_raw
     # For the page alone.
-    visit_answer_form = visit_exercise_places = visit_takes_player = visit_raw
-    visit_meaning = visit_raw
+    visit_answer_form = visit_exercise_places = visit_meaning = visit_raw
+
+    def visit_takes_player(self, node: nodes.Element) -> None:
+        """Lead to the page for what no cell here gives: sounds of another chapter."""
+        if node["one"]:
+            page = self.place.site + self.app.builder.get_target_uri(self.place.name)
+            self.add(f"[Listen on the page]({page})", prefix_eol=2, suffix_eol=2)
+        raise nodes.SkipNode
 
 
 class _Table(TableContext):

@@ -101,7 +101,12 @@ class Assembly:
         self._install: NotebookNode | None = install(package)
         self._on_page: set[str] = set()
         self._metadata = {
-            name: executed.metadata[name] for name in ("kernelspec", "language_info")
+            # As Jupyter calls it: another title would be a change to be saved.
+            "kernelspec": {
+                **executed.metadata["kernelspec"],
+                "display_name": "Python 3 (ipykernel)",
+            },
+            "language_info": executed.metadata["language_info"],
         }
 
     def notebook(self, head: str, foot: str) -> NotebookNode:

@@ -145,6 +145,9 @@ def test_a_launched_chapter_runs_to_its_end(page: Page, server: Server):
     assert hidden.count() >= folded > 0
     alive = shown.locator(".explorable.ex-live")
     expect(alive).to_have_count(2, timeout=60 * SECONDS)
+    expect(shown.locator(".ex-asleep:visible")).to_have_count(0)
+    # To read a notebook is no change of it.
+    expect(page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")).to_have_count(0)
 
     kernel = page.locator(".jp-Notebook-ExecutionIndicator")
     expect(kernel).to_have_attribute("data-status", "idle", timeout=90 * SECONDS)

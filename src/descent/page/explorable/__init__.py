@@ -87,7 +87,7 @@ class Explorable:
         """Show what can be touched: what a notebook takes.
 
         All that it needs is inside, since a notebook has no address to load from. A
-        viewer that runs no scripts shows the still.
+        viewer that runs no scripts shows the still, and what to do.
         """
         still = base64.b64encode(self.still.encode()).decode()
         start = bundle(explorable_modules(), [self.name])
@@ -96,6 +96,7 @@ class Explorable:
             f"<style>{style()}</style>"
             '<figure class="ex-notebook">'
             f'<img alt="{self!r}" src="data:image/svg+xml;base64,{still}">'
+            '<p class="ex-asleep">Run this cell to touch the figure.</p>'
             f'<div class="explorable" data-explorable="{self.name}">'
             f'<script type="application/json">{self.data}</script></div></figure>'
             f"<script>document.querySelectorAll('{box}').forEach({start});</script>"
