@@ -205,6 +205,21 @@ def test_weights_may_lie_on_several_devices():
             torch.testing.assert_close(weight.grad.cpu(), gradient * 0.5 / norm)
 
 
+def test_a_first_step_without_gradients_is_one_on_the_device():
+    clip, weights = AutoClip(30, capturable=True), parameters()
+    kept = [weight.grad for weight in weights]
+    for weight in weights:
+        weight.grad = None
+    assert clip(weights).read().grad_norm == 0
+    for weight, gradient in zip(weights, kept, strict=True):
+        weight.grad = gradient
+    assert clip(weights).read().grad_norm == clip.history[0]
+    weights[0].grad = weights[1].grad = None
+    assert clip([*weights, parameters("cpu")[0]]).read().grad_norm > 0
+    assert clip.history.size == 2
+    assert clip.zero_steps == 1
+
+
 def test_a_history_on_the_device_is_copied_kept_and_read_elsewhere():
     clip, weights = AutoClip(30, capturable=True), parameters()
     for _ in range(3):
