@@ -1,7 +1,9 @@
 """Numbers that a chapter's text takes from its cells: all are there, and well formed.
 
 A name that no cell glues, or a format that does not fit what was glued, is told with
-chapter, line, name and what to do, before anything is made of the text.
+chapter, line, name and what to do, before anything is made of the text. A number below
+zero gets the minus sign that is written in the prose around it, where Python's format
+has a hyphen.
 """
 
 from __future__ import annotations
@@ -10,10 +12,15 @@ import difflib
 import re
 from collections.abc import Iterator
 
+from docutils import nodes
 from myst_nb.core.variables import format_plain_text
 from nbformat import NotebookNode
+from sphinx.application import Sphinx
+
+import order
 
 _GLUED = re.compile(r"\{glue:text\}`([^`]*)`")
+_BELOW_ZERO = re.compile(r"^-(?=[\d.])")
 
 
 def glued_text(notebook: NotebookNode) -> dict[str, str]:
@@ -72,3 +79,18 @@ def _fault(role: str, glued: dict[str, str]) -> str | None:
             f"{error}. Glue another value, or mend the format."
         )
     return None
+
+
+def _write_minus(app: Sphinx, doctree: nodes.document) -> None:
+    """Put a minus sign where a glued number has a hyphen."""
+    for number in doctree.findall(nodes.inline):
+        if "pasted-text" in number["classes"]:
+            for text in list(number.findall(nodes.Text)):
+                minus = nodes.Text(_BELOW_ZERO.sub("\N{MINUS SIGN}", text))
+                text.parent.replace(text, minus)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect to Sphinx, before captions and sentences are handed on."""
+    app.connect("doctree-read", _write_minus, priority=order.MINUS)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

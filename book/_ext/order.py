@@ -29,6 +29,7 @@ ADDRESSES            `addresses`    hands on ``repository_url``, ``html_baseurl`
 
 ===================  =============  ================================================
 SOURCE_ONLY          `sources`      takes out what only readers of the source need
+MINUS                `glued_numbers` gives glued numbers the minus sign of prose
 PICTURE_CHECK        `picture_check` refuses pictures without words, caption, partner
 EXPLORABLE_DATA      `explorables`  puts a node ``explorable_data`` after the image of
                                     a figure to touch, whose file then is a still
@@ -97,6 +98,7 @@ LOCK = 0
 ADDRESSES = 400
 
 SOURCE_ONLY = 300
+MINUS = 310
 PICTURE_CHECK = 380
 EXPLORABLE_DATA = 390
 READING_TIME = 395

@@ -100,6 +100,8 @@ inside, which costs \$5 in \<brackets> and \*stars\*.
 Not for pages.
 :::
 
+Glued: {glue:text}`below:.1f` dB, not {glue:text}`above:+.1f`; {glue:text}`tiny:.0e`.
+
 See {eq}`eq-order`, `` a`b `` and **bold {ref}`words <ch-there>`**.
 
 | one | other |
@@ -147,6 +149,10 @@ def book(tmp_path_factory) -> SmallBook:
         TEXT,
         cell(":tags: [remove-cell]\nsecret = 41\nspare = 2\nassert secret == 41"),
         cell(":tags: [hide-input]\nprint(secret)"),
+        cell(
+            ":tags: [remove-cell]\nfrom descent.page.prose import glue\n"
+            "glue(below=-0.94, above=2.0, tiny=1e-5)"
+        ),
     )
     outcome = book.build()
     assert outcome.status == 0, outcome.said
@@ -170,6 +176,7 @@ def test_a_page_becomes_plain_markdown(book: SmallBook, notebook):
         r"costs \$5 in &lt;brackets> and \*stars\*",
         "``a`b``",
         "**bold [words](there.ipynb)**",
+        "Glued: \N{MINUS SIGN}0.9 dB, not +2.0; 1e-05.",
         r"`a \| b`",
         r"| $\vert x\vert $ |",
         "|\n\n- a list\n\n  ```python\n  with_code = 1\n  ```",
@@ -181,6 +188,7 @@ def test_a_page_becomes_plain_markdown(book: SmallBook, notebook):
         "Because $x_1 = x_2$.\n\n</details>",
     ):
         assert part in text, f"{part}\n--- is not in ---\n{text}"
+    assert "\N{MINUS SIGN}0.9</span> dB" in book.page("here")
     assert "You are looking at the source" not in text
     assert "Not for pages" not in book.page("here")
 
