@@ -83,10 +83,9 @@ STATES = {"show", "showing", "hide", "fade"}
 # than to draw the figure. (Not all are left out for want of what they name.)
 IN_OTHER_WORDS = {
     "div.highlight:has(button.copybtn)": ["div.highlight"],
+    # A pale ground in the dark; what cells leave as HTML has colors of its own there.
     "html[data-theme=dark] .bd-content div.cell_output .text_html"
-    ":not(:has(table.dataframe))": [
-        "html[data-theme=dark] .bd-content div.cell_output .text_html"
-    ],
+    ":not(:has(table.dataframe))": [],
     "div.cell:has(> *:nth-child(2)) div.cell_input:first-child": [
         "div.cell > div.cell_input:first-child:not(:last-child)"
     ],

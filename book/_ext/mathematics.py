@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -14,6 +15,11 @@ import order
 logger = logging.getLogger(__name__)
 
 _CONVERTER = LatexToMathML(fancy_error=False)
+
+# What stands at a formula and is not to stand alone, at a line's end or its start:
+# for a browser a line may break at either side of a formula.
+_BEFORE = re.compile(r"(?:[(\[“‘≈~−+-]|± ?)+$")
+_AFTER = re.compile(r"^[^\s\w(\[“‘—]+")
 
 
 def to_mathml(latex: str, display: str) -> str:
@@ -66,6 +72,39 @@ def _block(translator: Any, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def glue(part: nodes.Element) -> None:
+    """Put formulas into one box with the punctuation that stands at them.
+
+    Parameters
+    ----------
+    part : docutils.nodes.Element
+        What has the formulas, a page for example; it is changed.
+    """
+    for formula in list(part.findall(nodes.math)):
+        parent = formula.parent
+        place = parent.index(formula)
+        before = parent[place - 1] if place else None
+        after = parent[place + 1] if place + 1 < len(parent) else None
+        opens = _BEFORE.search(before) if isinstance(before, nodes.Text) else None
+        closes = _AFTER.search(after) if isinstance(after, nodes.Text) else None
+        if not (opens or closes):
+            continue
+        box = nodes.inline("", "", classes=["glued"])
+        parent[place] = box
+        if closes:
+            parent[place + 1] = nodes.Text(after[closes.end() :])
+        if opens:
+            parent[place - 1] = nodes.Text(before[: opens.start()])
+            box += nodes.Text(opens[0])
+        box += formula
+        if closes:
+            box += nodes.Text(closes[0])
+
+
+def _glue_all(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    glue(doctree)
+
+
 def _note_formulas(
     app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
@@ -79,5 +118,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Take the place of Sphinx's renderer, which loads MathJax from a CDN."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.config["html_math_renderer"] = "mathml"
+    app.connect("doctree-resolved", _glue_all, priority=order.GLUED_FORMULAS)
     app.connect("html-page-context", _note_formulas, priority=order.FORMULAS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -44,6 +44,7 @@ PICTURES             `pictures`     turns images of cells into nodes ``paired_fi
 
 ===================  =============  ================================================
 EXERCISE_IDS         `repairs`      takes away an id that all exercises of a page share
+WIDE_TABLES          `repairs`      names tables of many columns for the style sheet
 MEANINGS             `meanings`     puts what terms and citations mean at a page's end
 SOUNDS               `sounds`       what cells leave of sounds, and takes of other
                                     chapters, become nodes ``takes_player``
@@ -53,6 +54,7 @@ ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_pl
                                     which becomes its id in the notebook
 LIVE_BUTTON          `live`         a button below the title of a chapter with cells
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
+GLUED_FORMULAS       `mathematics`  binds formulas to the punctuation beside them
 ===================  =============  ================================================
 
 ``html-page-context``: a page's template is about to be filled.
@@ -105,11 +107,13 @@ READING_TIME = 395
 PICTURES = 400
 
 EXERCISE_IDS = 490
+WIDE_TABLES = 495
 MEANINGS = 500
 SOUNDS = 510
 ANSWERS = 515
 LIVE_BUTTON = 517
 PDF_PLACE = 520
+GLUED_FORMULAS = 530
 
 NOTEBOOKS = 502
 ASSETS = 890

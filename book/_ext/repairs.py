@@ -29,6 +29,10 @@ IN_TEMPLATES = {
 }
 
 
+# So many columns of words would be threads on a phone: such a table is scrolled.
+MANY_COLUMNS = 4
+
+
 def _visit_entry(translator: Any, node: nodes.entry) -> None:
     """Write the head of a table's column; one without words is no head."""
     if isinstance(node.parent.parent, nodes.thead) and not node.astext().strip():
@@ -60,6 +64,13 @@ def _free_exercises(app: Sphinx, doctree: nodes.document, name: str) -> None:
             section["ids"] = []
 
 
+def _name_wide_tables(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Let the style sheet know tables that no phone is wide enough for."""
+    for columns in doctree.findall(nodes.tgroup):
+        if columns["cols"] >= MANY_COLUMNS:
+            columns.parent["classes"].append("many-columns")
+
+
 def _repair_templates(app: Sphinx, failure: Exception | None) -> None:
     """Put right what templates write wrong."""
     if failure is not None or app.builder.format != "html":
@@ -79,5 +90,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
         nodes.citation, override=True, html=(_visit_citation, _depart_citation)
     )
     app.connect("doctree-resolved", _free_exercises, priority=order.EXERCISE_IDS)
+    app.connect("doctree-resolved", _name_wide_tables, priority=order.WIDE_TABLES)
     app.connect("build-finished", _repair_templates, priority=order.REPAIRS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -38,8 +38,8 @@ BLOCKS = frozenset(
 )
 
 
-def places(html: str) -> list[tuple[str, str, str]]:
-    """Return the places of a page: their id, title and text.
+def places(html: str) -> list[tuple[str, str, str, str]]:
+    """Return the places of a page: their id, title, text, and code with what it prints.
 
     Parameters
     ----------
@@ -52,26 +52,36 @@ def places(html: str) -> list[tuple[str, str, str]]:
         return []
     for node in article.css(UNREAD):
         node.decompose()
-    kept: list[tuple[str, list[str], list[str]]] = []
+    kept: list[tuple[str, list[str], list[str], list[str]]] = []
     starts = {node.mem_id for node in article.css(PLACES) if node.attributes.get("id")}
     for node in article.traverse(include_text=True):
         if node.mem_id in starts:
             # The page's own section is the page.
             place = str(node.attributes["id"]) if kept else ""
-            kept.append((place, [], []))
+            kept.append((place, [], [], []))
         elif node.tag == "-text" and kept:
-            _, title, text = kept[-1]
-            (title if _is_title(node, starts) else text).append(node.text())
+            _, title, text, code = kept[-1]
+            block = _block_of(node)
+            if _is_title(block, starts):
+                title.append(node.text())
+            else:
+                (code if block and block.tag == "pre" else text).append(node.text())
         if node.tag in BLOCKS and kept:
-            kept[-1][2].append(" ")
-    return [(place, _join(title), _join(text)) for place, title, text in kept]
+            for parts in kept[-1][2:]:
+                parts.append(" ")
+    return [(place, *map(_join, parts)) for place, *parts in kept]
 
 
-def _is_title(text: LexborNode, starts: set[int]) -> bool:
-    """Return whether a text is within a heading, a term or a function's name."""
+def _block_of(text: LexborNode) -> LexborNode | None:
+    """Return the block that a text stands in."""
     node = text.parent
     while node is not None and node.tag not in BLOCKS:
         node = node.parent
+    return node
+
+
+def _is_title(node: LexborNode | None, starts: set[int]) -> bool:
+    """Return whether a block is a heading, a term or a function's name."""
     return node is not None and (
         re.fullmatch("h[1-6]", node.tag or "") is not None
         or (node.tag == "dt" and node.mem_id in starts)

@@ -3,22 +3,28 @@
   "use strict";
   const root = document.documentElement;
 
-  // What is wider than its box is reached by keyboard, also once it is shown. Of a table
-  // that goes on, the edge fades: its columns may end where the box does.
-  const fade = (box) => {
-    const ends = [box.scrollLeft > 1, box.scrollLeft + box.clientWidth < box.scrollWidth - 1];
-    box.dataset.goesOn = ["start", "end"].filter((_, i) => ends[i]).join(" ");
-  };
+  // What is wider than its box is reached by keyboard, also once it is shown. Where it
+  // goes on, the edge fades: columns, words and formulas may end where the box does.
   const tables = ".pst-scrollable-table-container, .sortable-scroll";
+  const wide = `pre, .math-block, .cell_output > .output, .live-output, ${tables}`;
+  const HIGH = ".sortable-scroll"; // also higher than its box
+  const measure = (box) => {
+    const { scrollLeft: x, scrollTop: y, clientWidth, scrollWidth, clientHeight, scrollHeight } = box;
+    const ends = { start: x > 1, end: x + clientWidth < scrollWidth - 1 };
+    if (box.matches(HIGH)) ends.bottom = y + clientHeight < scrollHeight - 1;
+    return [box, scrollWidth > clientWidth, Object.keys(ends).filter((end) => ends[end]).join(" ")];
+  };
+  const mark = ([box, , ends]) => {
+    if ((box.dataset.goesOn ?? "") !== ends) box.dataset.goesOn = ends;
+  };
   // All is measured before anything is marked, else each box would be laid out anew.
   const observer = new ResizeObserver((entries) => {
-    const boxes = entries.map(({ target }) => [target, target.scrollWidth > target.clientWidth]);
-    for (const [box, scrolls] of boxes)
-      if (!box.matches(".sortable-scroll")) // which is also higher than its box
-        box.tabIndex = scrolls ? 0 : -1;
-    for (const [box] of boxes) if (box.matches(tables)) fade(box);
+    for (const measured of entries.map(({ target }) => measure(target))) {
+      const [box, scrolls] = measured;
+      if (!box.matches(HIGH)) box.tabIndex = scrolls ? 0 : -1;
+      mark(measured);
+    }
   });
-  const wide = `pre, .math-block, .cell_output > .output, ${tables}`;
   const main = document.querySelector("main");
   for (const box of main.querySelectorAll(wide)) observer.observe(box);
   new MutationObserver((changes) => {  // code may be run in the page
@@ -28,8 +34,9 @@
           for (const box of [node, ...node.querySelectorAll(wide)])
             if (box.matches(wide)) observer.observe(box);
   }).observe(main, { subtree: true, childList: true });
+  const scrolled = ({ target }) => { if (target.dataset.goesOn !== undefined) mark(measure(target)); };
+  main.addEventListener("scroll", scrolled, { capture: true, passive: true });
   for (const box of document.querySelectorAll(tables)) {
-    box.addEventListener("scroll", () => fade(box), { passive: true });
     if (box.hasAttribute("aria-label")) continue;
     const head = box.querySelector("caption") ?? box.closest("section")?.querySelector("h1, h2, h3, h4");
     box.setAttribute("role", "group");
@@ -76,14 +83,23 @@
   // "On this page" marks the section that is read: the last whose heading has passed the
   // line at which links land. On the last screen that line comes down, to reach the end.
   const LANDING = 100; // pixels from the top
+  const NEAR = 60; // pixels that the list shows around the section
   const links = [...document.querySelectorAll("#on-this-page a")];
   const headings = links.map(({ hash }) => document.getElementById(decodeURIComponent(hash.slice(1))));
-  let chosen, asked;
-  const mark = () => {
+  const list = document.getElementById("on-this-page")?.closest(".bd-sidebar-secondary");
+  let chosen, asked, last;
+  const follow = () => {
     asked = undefined;
     const left = root.scrollHeight - innerHeight - scrollY;
     const line = LANDING + (innerHeight - LANDING) * Math.max(0, 1 - left / innerHeight);
     const read = chosen ?? links.findLast((_, i) => headings[i].getBoundingClientRect().top <= line);
+    // The list follows, but a reader who scrolls it may do so until the section changes.
+    const [frame, at] = [list, read].map((element) => element?.getBoundingClientRect());
+    if (read && read !== last && at.height) {
+      const out = Math.min(0, at.top - frame.top - NEAR) || Math.max(0, at.bottom - frame.bottom + NEAR);
+      if (out) list.scrollTop += out;
+    }
+    last = read;
     for (const link of links) {
       link.classList.toggle("active", link === read);
       link.closest("li").classList.toggle("active", link.closest("li").contains(read ?? null));
@@ -95,12 +111,12 @@
   const release = () => { chosen = undefined; };
   if (links.length) {
     choose();
-    requestAnimationFrame(() => setTimeout(mark)); // when all has its place anyway
-    addEventListener("hashchange", () => { choose(); mark(); });
+    requestAnimationFrame(() => setTimeout(follow)); // when all has its place anyway
+    addEventListener("hashchange", () => { choose(); follow(); });
     for (const move of ["wheel", "touchmove", "keydown", "pointerdown"])
       addEventListener(move, release, { passive: true });
     for (const change of ["scroll", "resize"])
-      addEventListener(change, () => { asked ??= requestAnimationFrame(mark); }, { passive: true });
+      addEventListener(change, () => { asked ??= requestAnimationFrame(follow); }, { passive: true });
   }
 
   // Menus, tips and copy buttons take more script than all else, and nobody wants them

@@ -37,8 +37,9 @@
   const read = ({ stopwords: silent, pages }) => {
     [stemmer, stopwords] = [new Stemmer(), new Set(silent)];
     book = pages.flatMap(({ page, title: pageTitle, places }) =>
-      places.map(([id, title, text]) => {
+      places.map(([id, title, prose, code]) => {
         const name = words(unnumbered(title));
+        const text = `${prose} ${code}`;
         const body = words(text);
         const [counts, exact] = [new Map(), new Map()];
         for (const { word, stem } of body) {
@@ -48,6 +49,7 @@
         const chapter = pageTitle !== unnumbered(pageTitle);
         return {
           page, id, title, text, pageTitle, body, counts, exact,
+          parts: [body.filter(({ index }) => index < prose.length), body.filter(({ index }) => index >= prose.length)],
           name: name.map(({ stem }) => stem),
           pageName: words(unnumbered(pageTitle)).map(({ stem }) => stem),
           weight: (WEIGHTS[page] ?? (chapter ? 1 : OTHER_PAGE))
@@ -108,20 +110,22 @@
     };
   };
 
-  // The first place with most of what was asked for.
-  const excerpt = ({ text, body }, asked) => {
-    let [best, most] = [0, 0];
-    body.forEach(({ stem }, i) => {
-      if (!asked.has(stem)) return;
-      const near = body.slice(i, i + AROUND / 2).map((word) => word.stem);
-      const worth = new Set(near.filter((word) => asked.has(word))).size;
-      if (worth > most) [best, most] = [i, worth];
-    });
+  // The first place with most of what was asked for: in code only if it has more of it.
+  const excerpt = ({ text, parts: [prose, code] }, asked) => {
+    let [body, best, most] = [prose.length ? prose : code, 0, 0];
+    for (const part of [prose, code])
+      part.forEach(({ stem }, i) => {
+        if (!asked.has(stem)) return;
+        const near = part.slice(i, i + AROUND / 2).map((word) => word.stem);
+        const worth = new Set(near.filter((word) => asked.has(word))).size;
+        if (worth > most) [body, best, most] = [part, i, worth];
+      });
     const first = Math.max(0, best - AROUND / 8);
     const last = Math.min(body.length, first + AROUND);
     if (!body.length) return [];
-    const start = first && body[first].index;
-    const end = last < body.length ? body[last].index : text.length;
+    const start = first || body === code ? body[first].index : 0;
+    const whole = body === prose && code.length ? code[0].index : text.length;
+    const end = last < body.length ? body[last].index : whole;
     const parts = [first ? "… " : ""];
     let at = start;
     for (const { word, index, stem } of body.slice(first, last)) {

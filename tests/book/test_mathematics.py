@@ -4,11 +4,12 @@ import re
 
 import pytest
 from building import ROOT
+from docutils import nodes
 from fontTools.ttLib import TTFont
 from selectolax.lexbor import LexborHTMLParser
 
 from book import SITE
-from mathematics import to_mathml
+from mathematics import glue, to_mathml
 
 
 def letters(mathml):
@@ -121,3 +122,23 @@ def test_parts_of_formulas_have_all_that_belongs_to_them(page):
     for element in html.css(", ".join(CHILDREN)):
         there = list(element.iter())
         assert len(there) == CHILDREN[str(element.tag)], element.html
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "together"),
+    [
+        ("the slope ", ", then", "x,"),
+        ("(", ").", "(x)."),
+        ("of 3 ± ", " or", "± x"),
+        ("the “", "” of", "“x”"),
+        ("and ", "-axis", "x-"),
+    ],
+)
+def test_a_formula_keeps_the_punctuation_beside_it(before, after, together):
+    text = nodes.paragraph("", "", nodes.Text(before), nodes.math("", "x"))
+    text += [nodes.Text(after), nodes.math("", "y"), nodes.Text(" ends")]
+    whole = text.astext()
+    glue(text)
+    (box,) = (box for box in text.findall(nodes.inline) if "glued" in box["classes"])
+    assert box.astext() == together
+    assert text.astext() == whole

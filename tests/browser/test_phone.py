@@ -105,14 +105,106 @@ def shows_that_it_goes_on(table: Locator, name: str) -> bool:
     assert box.evaluate("box => getComputedStyle(box).overflowX") == "auto", where
     assert box.get_attribute("tabindex") == "0", where
     assert len(box.get_attribute("aria-label") or "") > 10, where
-    mask = "box => getComputedStyle(box).maskImage"
-    assert box.get_attribute("data-goes-on") == "end", where
-    assert "to left" in box.evaluate(mask), where
+    assert "end" in (box.get_attribute("data-goes-on") or "").split(), where
+    assert box.evaluate(FADES) == [False, True], where
     # By keyboard to its end, where nothing goes on.
     box.evaluate("box => { box.scrollLeft = box.scrollWidth; }")
-    expect(box).to_have_attribute("data-goes-on", "start")
-    assert "to right" in box.evaluate(mask), where
+    expect(box).to_have_attribute("data-goes-on", re.compile("^start"))
+    sticks = "sortable-scroll" in (box.get_attribute("class") or "")
+    assert box.evaluate(FADES) == [not sticks, False], where
     return True
+
+
+# Whether a box fades at its start, and at its end.
+FADES = """box => {
+    const mask = getComputedStyle(box).maskImage.split(", linear-gradient")[0];
+    const colors = mask.match(/rgba?\\([^)]*\\)/g) ?? [];
+    return [colors.at(0), colors.at(-1)].map(color => color === "rgba(0, 0, 0, 0)");
+}"""
+
+# Of what scrolls, what does not say that it goes on.
+UNMARKED = """boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1
+    && box.getClientRects().length && getComputedStyle(box).overflowX === "auto"
+    && !box.dataset.goesOn?.includes("end")).map(box => box.textContent.slice(0, 60))"""
+
+
+def test_code_output_and_formulas_show_that_they_go_on(phone: Page, address: str):
+    boxes = phone.locator("article :is(pre, .math-block, .live-output)")
+    for name in ("network", "experiment"):
+        phone.goto(f"{address}{name}.html")
+        phone.evaluate(
+            "for (const fold of document.querySelectorAll('details')) fold.open = true"
+        )
+        expect(boxes.and_(phone.locator("[data-goes-on~=end]")).nth(9)).to_be_attached()
+        phone.wait_for_function(
+            f"({UNMARKED})([...document.querySelectorAll("
+            "'article :is(pre, .math-block)')]).length === 0"
+        )
+    # What code gives later, which ran in the page.
+    phone.evaluate(
+        """() => {
+            const output = document.createElement("div");
+            output.className = "live-output";
+            output.style.overflowX = "auto";
+            output.innerHTML = `<pre>${"later ".repeat(99)}</pre>`;
+            output.firstChild.style.overflow = "visible";
+            document.querySelector("div.cell").append(output);
+        }"""
+    )
+    later = phone.locator(".live-output")
+    expect(later).to_have_attribute("data-goes-on", "end")
+    assert later.evaluate(FADES) == [False, True]
+
+
+def test_the_sign_beside_a_heading_takes_no_line_and_can_be_hit(
+    phone: Page, address: str
+):
+    found = []
+    for name in ("autoclip", "clipping", "separation", "api"):
+        phone.goto(f"{address}{name}.html")
+        found += phone.locator("a.headerlink").evaluate_all(
+            """links => links.flatMap(link => {
+                const { width, height } = link.getBoundingClientRect();
+                if (!width) return []; // folded
+                const heading = link.parentElement, tall = heading.offsetHeight;
+                link.style.display = "none";
+                const bare = heading.offsetHeight;
+                link.style.display = "";
+                return width < 24 || height < 24 || tall > bare + 4
+                    ? [[heading.textContent, width, height, tall, bare]] : [];
+            })"""
+        )
+    assert found == []
+
+
+def test_the_table_of_sixty_is_dark_in_the_dark_and_its_caption_whole(
+    phone: Page, address: str
+):
+    phone.emulate_media(color_scheme="dark")
+    phone.goto(f"{address}published.html")
+    box = phone.locator(".sortable-scroll")
+    grounds = box.evaluate(
+        """box => { const found = [];
+            for (let e = box; e.tagName !== "BODY"; e = e.parentElement)
+                found.push(getComputedStyle(e).backgroundColor);
+            return found; }"""
+    )
+    assert set(grounds) <= {"rgba(0, 0, 0, 0)", "rgb(18, 18, 18)"}
+    caption = box.locator("caption span")
+    for scrolled in (0, 300):
+        box.evaluate("(box, by) => { box.scrollLeft = by; }", scrolled)
+        frame, words = box.bounding_box(), caption.bounding_box()
+        assert frame
+        assert words
+        assert frame["x"] <= words["x"]
+        assert words["x"] + words["width"] <= frame["x"] + frame["width"]
+    # Its lines go through the column that stays in sight, too.
+    lines = box.locator("tbody tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].slice(0, 2).map(cell =>"
+        " getComputedStyle(cell).borderTopWidth).join())"
+    )
+    assert set(lines) == {"1px,1px"}
+    phone.emulate_media(color_scheme="light")
 
 
 def test_a_phone_loads_the_narrow_form_alone(phone: Page, address: str):

@@ -1,5 +1,6 @@
 """What a reader does with a page: look for a word, turn pages, open a solution."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from urllib.parse import unquote, urlsplit
@@ -72,6 +73,12 @@ def test_search_leads_to_the_section_that_answers(page: Page, address: str):
         assert any(result["marked"] for result in results[:3]), question
     assert wrong == {}
 
+    # Where sentences have the words, they are shown, not the code.
+    field.fill("clip by value")
+    expect(status).to_contain_text("the best first")
+    texts = [result["text"] for result in page.evaluate(READ_RESULTS)[:4]]
+    assert [text for text in texts if re.search(r" = |\w\(|import ", text)] == []
+
     field.fill("xylophonist")
     expect(status).to_have_text("Nothing in the book has “xylophonist”.")
     assert page.evaluate(READ_RESULTS) == []
@@ -142,6 +149,27 @@ def test_on_this_page_is_right_both_ways(page: Page, address: str):
     link = page.locator(".page-toc a").nth(-2)
     link.click()
     expect(link).to_have_attribute("aria-current", "true")
+
+
+def test_on_this_page_follows_in_a_long_chapter(page: Page, address: str):
+    page.goto(f"{address}published.html")
+    links = page.locator(".page-toc a")
+    # More than the window has room for: else there is nothing to follow.
+    expect(links.last).not_to_be_in_viewport()
+    for way in (1, -1):
+        for place in list(range(links.count()))[::way]:
+            page.evaluate(
+                """place => {
+                    const link = document.querySelectorAll(".page-toc a")[place];
+                    const top = document.querySelector(link.getAttribute("href"))
+                        .getBoundingClientRect().top;
+                    scrollBy({ top: top - 50, behavior: "instant" });
+                }""",
+                place,
+            )
+            page.wait_for_timeout(50)
+            expect(page.locator(".page-toc a[aria-current]")).to_be_in_viewport(ratio=1)
+    expect(links.first).to_be_in_viewport()
 
 
 def test_links_lead_through_the_whole_book_and_back(page: Page, address: str):

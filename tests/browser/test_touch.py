@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from visiting import DESKTOP, FIND_OVERFLOW, PHONE, Form, listen
 
 from book import ROOT, SITE, glued, source, table_of_contents, with_cells
-from descent.page.explorable.bundle import explorable_names
+from descent.page.explorable.bundle import explorable_modules, explorable_names
 
 # Where each stands.
 PAGES = {
@@ -288,6 +288,9 @@ FIND_FAULTS = """box => {
         if (parseFloat(style.fontSize) < 11 && text) found.push(`small: ${text}`);
         if (element.namespaceURI.endsWith("svg")) continue;
         if (element.scrollWidth > element.clientWidth + 1) found.push(`cut: ${text}`);
+        if (element.matches(".ex-control label")
+            && at.height > 2.4 * parseFloat(style.fontSize))
+            found.push(`in two lines: ${text}`);
         if (at.right > document.documentElement.clientWidth) found.push(`out: ${text}`);
         if (element.tagName === "SELECT") {
             words.font = style.font;
@@ -334,8 +337,8 @@ FIND_HIDDEN = """async box => {
 }"""
 
 
-def swipe(page: Page, x: float, y: float, by: float) -> None:
-    """Put a finger down and pull it upward."""
+def swipe(page: Page, x: float, y: float, by: float, across: float = 0) -> None:
+    """Put a finger down and pull it upward, or across too, and lift it."""
     session = page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: dict[str, float]) -> None:
@@ -345,8 +348,10 @@ def swipe(page: Page, x: float, y: float, by: float) -> None:
 
     touch("touchStart", {"x": x, "y": y})
     for part in range(1, 9):
-        touch("touchMove", {"x": x, "y": y - by * part / 8})
+        there = {"x": x + across * part / 8, "y": y - by * part / 8}
+        touch("touchMove", there)
     touch("touchEnd")
+    session.detach()
 
 
 @each
@@ -419,6 +424,7 @@ def test_every_control_works_by_keyboard(show: Open, name: str):
             before_key = handle.get_attribute("aria-valuenow") or ""
             page.keyboard.press(key)
             expect(handle).not_to_have_attribute("aria-valuenow", before_key)
+            assert "what this figure shows" not in said(box)
     for button in box.locator("button:visible").all():
         button.focus()
         page.keyboard.press("Enter")
@@ -559,6 +565,51 @@ def test_a_start_is_chosen_by_mouse_by_dragging_and_by_finger(show: Open):
     expect(box.locator(".ex-say")).not_to_have_text(before)
 
 
+WITH_HANDLES = [
+    name
+    for name, text in explorable_modules().items()
+    if name in EXPLORABLES and re.search(r"\.handle\(|\bball\(\{", text)
+]
+
+
+@pytest.mark.parametrize("name", WITH_HANDLES)
+def test_a_handle_follows_a_finger_and_the_page_stays(show: Open, name: str):
+    page, box = show(name, form=PHONE, has_touch=True)
+
+    def middle(element: Locator) -> tuple[float, float]:
+        size = element.bounding_box()
+        assert size is not None
+        return size["x"] + size["width"] / 2, size["y"] + size["height"] / 2
+
+    plots = box.locator(".ex-plots")
+    plots.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    for handle in box.locator("[role=slider]").all():
+        moves = handle.get_attribute("aria-orientation")
+        ways = {"horizontal": [(80, 0), (0, 50)], "vertical": [(0, 50)]}[moves or ""]
+        for across, up in ways:
+            x, y = middle(handle.locator(".ex-ring"))
+            # Where there is room: the axes end somewhere.
+            ground = handle.evaluate(
+                "e => { const box = e.ownerSVGElement.querySelector('.ex-ground')"
+                ".getBoundingClientRect(); return [(box.left + box.right) / 2,"
+                " (box.top + box.bottom) / 2]; }"
+            )
+            dx = across if x < ground[0] else -across
+            dy = -up if y < ground[1] else up
+            before = page.evaluate("scrollY")
+            swipe(page, x, y, dy, dx)
+            page.wait_for_timeout(100)
+            there = middle(handle.locator(".ex-ring"))
+            # Some stop a little before the axes do.
+            assert there == pytest.approx((x + dx, y - dy), abs=10), (name, dx, dy)
+            assert page.evaluate("scrollY") == before
+    # Anywhere else in the figure the same finger scrolls the page.
+    x, y = middle(box.locator("svg.ex-plot .ex-title").last)
+    before = page.evaluate("scrollY")
+    swipe(page, x, y, 80)
+    page.wait_for_function("from => Math.abs(scrollY - from) > 20", arg=before)
+
+
 def test_descent_steps_runs_survives_a_resize_and_ends(show: Open):
     page, box = show("descend")
     box.get_by_role("button", name="Step", exact=True).click()
@@ -571,7 +622,7 @@ def test_descent_steps_runs_survives_a_resize_and_ends(show: Open):
     expect(box.locator(".ex-say")).to_contain_text("After 100 steps: m = 1.7")
     # Where there are no more steps, that is said.
     expect(box.locator(".ex-say")).to_contain_text("These were all 100 steps")
-    slider(box, "Picture beside the map").select_option("line")
+    slider(box, "Picture with the map").select_option("line")
     expect(box.locator(".ex-title").nth(1)).to_have_text("The line over the data")
 
 
@@ -688,6 +739,22 @@ def test_every_patient_can_be_cured(show: Open):
         expect(right).to_have_attribute("aria-pressed", "true")
         box.get_by_role("button", name="Next patient").click()
         expect(right).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_phone_shows_the_answer_of_the_clinic(show: Open):
+    page, box = show("clinic", form=PHONE, has_touch=True)
+    for diagnosis in ("healthy", "overfitting"):
+        button = box.get_by_role("button", name=diagnosis, exact=True)
+        button.evaluate("e => e.scrollIntoView({block: 'end', behavior: 'instant'})")
+        button.tap()
+        expect(box.locator(".ex-say")).to_contain_text(diagnosis)
+        expect(box.locator(".ex-say")).to_be_in_viewport(ratio=0.9)
+        seen = page.evaluate(
+            "document.querySelector('.ex-plots').getBoundingClientRect()"
+        )
+        answer = box.locator(".ex-say").bounding_box()
+        assert answer is not None
+        assert answer["y"] >= seen["bottom"] - 1
 
 
 def test_clipping_is_what_numpy_says(show: Open):
@@ -832,6 +899,20 @@ def test_adams_memories_are_those_of_the_chapter(show: Open):
         steps = numbers[f"optimizers_adam_row_{memory}"]
         put(page, f"adam.beta1={1 - 1 / memory}")
         assert f"for good after {steps:.0f} steps" in said(box)
+    # Dashed where both memories are equally long: from corner to edge of the plane.
+    drawn = box.locator("svg.ex-plot").last.evaluate(
+        """plot => {
+            const line = plot.querySelector("path[stroke-dasharray]");
+            const ends = [0, line.getTotalLength()].map(
+                at => line.getPointAtLength(at));
+            const { x, y, width, height } = plot.querySelector(".ex-ground").getBBox();
+            return ends.map(
+                end => [(end.x - x) / width, (y + height - end.y) / height]);
+        }"""
+    )
+    # Three decades and a half upward, two across.
+    top = np.log(100) / np.log(3000)
+    assert np.array(drawn) == pytest.approx(np.array([[0, 0], [1, top]]), abs=0.01)
 
 
 def test_three_walkers_meet_the_wall(show: Open):

@@ -94,7 +94,7 @@ def sortable_table(
     return SortableTable(
         f'<style>{style}</style><div class="sortable">'
         f'<div class="sortable-scroll" tabindex="0" role="region" aria-label="{title}">'
-        f"<table><caption>{title}</caption><thead><tr>{heads}</tr></thead>"
+        f"<table><caption><span>{title}</span></caption><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table></div></div>"
         "<script>document.querySelectorAll('.sortable:not([data-live])').forEach("
         f"(box) => {{ box.dataset.live = ''; ({script.strip()})(box); }});</script>"

@@ -31,7 +31,7 @@ def test_every_row_is_there_without_a_script():
         *("none", "", "none!"),
     ]
     assert "<a>" not in text
-    assert "<caption>What &lt;it&gt; holds</caption>" in text
+    assert "<caption><span>What &lt;it&gt; holds</span></caption>" in text
 
 
 def test_links_are_escaped_and_lead_where_the_row_says():

@@ -77,7 +77,10 @@ function render({ model, el }) {
       const { key, needed: cells } = needed(state, held);
       const values = () => cells.map((steps) => (steps === Infinity ? NaN : Math.log(Math.max(1, steps) / 10) / Math.log(STEPS / 10)));
       plane.heat(key, values, CELLS, CELLS, FIRST, SECOND, { class: "ex-cells" });
-      plane.line([FIRST, FIRST], { stroke: "var(--ex-ink)", "stroke-width": 1, "stroke-dasharray": "3 3" });
+      // On its own ground, since the colors are the same on light and dark pages.
+      const equal = FIRST.map((both) => [both, both]);
+      plane.line(equal, { stroke: "var(--ex-ground)", "stroke-width": 2.5 });
+      plane.line(equal, { stroke: "var(--ex-ink)", "stroke-width": 1.5, "stroke-dasharray": "3 3" });
     },
     words: ({ rate, beta1, beta2, u, v }, { losses, steps }) => {
       const mine = arrival(ground, [u, v], { rate, beta1, beta2 });

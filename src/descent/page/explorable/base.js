@@ -112,11 +112,10 @@ export class State {
     this.note = said.filter(Boolean).join(" ");
   }
 
+  // By hand: what goes too far stops at the end, and needs no word.
   set(changes) {
-    this.note = Object.entries(changes)
-      .map(([key, value]) => this.take(key, value))
-      .filter(Boolean)
-      .join(" ");
+    for (const [key, value] of Object.entries(changes)) this.take(key, value);
+    this.note = "";
     this.write();
     this.listener();
   }
@@ -726,6 +725,10 @@ function picture(shades, columns, rows) {
 
 // Follow a pointer from where it takes hold to where it lets go.
 export function drag(element, move, end = () => {}) {
+  // Browsers heed `touch-action` on a whole SVG alone, not on its parts: a finger would
+  // scroll the page and let go. Two fingers still enlarge it.
+  const hold = (event) => event.touches.length === 1 && event.cancelable && event.preventDefault();
+  element.addEventListener("touchstart", hold, { passive: false });
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 // Health clinic: recorded runs to diagnose from their loss and gradient norm.
 
-import { Plot, Shell, State, html, show } from "./base.js";
+import { Plot, Shell, State, html, show, wantsLessMotion } from "./base.js";
 
 // What each run has, how to see it, and what helps.
 export const CASES = {
@@ -66,13 +66,15 @@ function render({ model, el }) {
   shell.controls.querySelector("select").addEventListener("change", () => state.set({ guess: "none" }));
   shell.check("log", "Logarithmic axes");
   const group = html("div", { class: "ex-buttons", role: "group", "aria-label": "Diagnosis" });
-  shell.buttons.before(group);
+  shell.buttons.before(group, shell.output);
   const buttons = names.map((name) => shell.button(name, () => diagnose(name), { into: group }));
   function diagnose(guess) {
     const { run, cured, missed } = state;
     const bit = 1 << (run - 1);
     if (guess === runs[run - 1].diagnosis) state.set({ guess, cured: cured | bit });
     else state.set({ guess, missed: cured & bit ? missed : missed | bit });
+    // On a phone the picture leaves little room: who asks is shown the answer.
+    shell.output.scrollIntoView({ block: "nearest", behavior: wantsLessMotion() ? "auto" : "smooth" });
   }
   const turn = (by) => state.set({ run: ((state.run - 1 + by + runs.length) % runs.length) + 1, guess: "none" });
   shell.button("Previous patient", () => turn(-1));

@@ -34,11 +34,11 @@ function render({ model, el }) {
   }
   shell.slider("threshold", "Fixed threshold", { log: true });
   shell.slider("p", "AutoClip's percentile p", { step: 1 });
-  shell.slider("window", "AutoClip's window", {
+  shell.slider("window", "Window", {
     format: (value) => (value >= steps ? "all so far" : `${show(value)} latest`),
   });
   shell.slider("step", "Look at step", { format: String });
-  shell.slider("spike", "Spike at this step", {
+  shell.slider("spike", "Spike there", {
     log: true,
     format: (value) => (value === 1 ? "none" : `× ${show(value)}`),
   });

@@ -41,7 +41,7 @@ function render({ model, el }) {
   shell.slider("rate", "Learning rate α", { log: true });
   shell.slider("m", "Start: slope m", { step: 0.01 });
   shell.slider("b", "Start: intercept b", { step: 0.01 });
-  shell.choice("view", "Picture beside the map", [["loss", "the loss by step"], ["line", "line and data"]]);
+  shell.choice("view", "Picture with the map", [["loss", "the loss by step"], ["line", "line and data"]]);
   let last = { path: [] };
   const more = () => state.t < STEPS && !last.diverged;
   const running = shell.steps(STEPS, more);

@@ -1,6 +1,6 @@
 // Fit it yourself: a line by hand, three losses, and one point that can go astray.
 
-import { Plot, Shell, State, show } from "./base.js";
+import { Plot, Shell, State, clamp, show } from "./base.js";
 import { COSTS, best, line } from "./landscapes.js";
 
 const NAMES = [
@@ -45,8 +45,9 @@ function render({ model, el }) {
       along: "y",
       move: (_, y) => {
         const there = state.m * other + state.b;
-        const m = (y - there) / (here - other);
-        state.set({ m, b: y - m * here });
+        const { low, high } = state.specification.m;
+        const m = clamp((y - there) / (here - other), low, high);
+        state.set({ m, b: there - m * other });
       },
     });
   const ends = [turn(left, right), turn(right, left)];

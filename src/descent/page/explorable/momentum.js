@@ -47,7 +47,7 @@ function render({ model, el }) {
     controls: (shell, state) => {
       shell.slider("rate", "Learning rate α", { step: 0.001 });
       shell.slider("momentum", "Momentum μ", { step: 0.01 });
-      shell.slider("condition", "Condition number of the ravine", { log: true });
+      shell.slider("condition", "Condition number", { log: true });
       shell.button("Without momentum", () => state.set({ momentum: 0 }));
       shell.button("The best for this ravine", () => {
         const { rate, momentum } = bestSetting(curvaturesOf(state.condition));
