@@ -55,7 +55,7 @@ function render({ model, el }) {
     plane: {
       x: "direction: 1/(1 − β₁)",
       y: "size: 1/(1 − β₂)",
-      title: "Memories in steps, each with each",
+      title: "The two memories, in steps",
       label: "The plane of both memories. Dark pairs arrive soon; those without color not within 300 steps.",
       logX: true,
       logY: true,
