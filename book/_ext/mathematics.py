@@ -22,6 +22,10 @@ _BEFORE = re.compile(r"(?:[(\[“‘≈~−+-]|± ?)+$")
 _AFTER = re.compile(r"^[^\s\w(\[“‘—]+")
 
 
+# A formula of so many letters is a line of a phone by itself.
+LONG = 40
+
+
 def to_mathml(latex: str, display: str) -> str:
     """Return a formula as MathML.
 
@@ -83,11 +87,13 @@ def glue(part: nodes.Element) -> None:
     for formula in list(part.findall(nodes.math)):
         parent = formula.parent
         place = parent.index(formula)
-        before = parent[place - 1] if place else None
-        after = parent[place + 1] if place + 1 < len(parent) else None
-        opens = _BEFORE.search(before) if isinstance(before, nodes.Text) else None
-        closes = _AFTER.search(after) if isinstance(after, nodes.Text) else None
-        if not (opens or closes):
+        around = [parent[i : i + 1] if i >= 0 else [] for i in (place - 1, place + 1)]
+        before, after = (
+            part[0] if part and isinstance(part[0], nodes.Text) else nodes.Text("")
+            for part in around
+        )
+        opens, closes = _BEFORE.search(before), _AFTER.search(after)
+        if not (opens or closes) or len(formula.astext()) > LONG:
             continue
         box = nodes.inline("", "", classes=["glued"])
         parent[place] = box

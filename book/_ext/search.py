@@ -69,7 +69,10 @@ def places(html: str) -> list[tuple[str, str, str, str]]:
         if node.tag in BLOCKS and kept:
             for parts in kept[-1][2:]:
                 parts.append(" ")
-    return [(place, *map(_join, parts)) for place, *parts in kept]
+    return [
+        (place, _join(title), _join(text), _join(code))
+        for place, title, text, code in kept
+    ]
 
 
 def _block_of(text: LexborNode) -> LexborNode | None:

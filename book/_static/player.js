@@ -186,7 +186,13 @@
       this.forward.addEventListener("click", () => this.step(1));
       // Before the browser moves it: it goes on from where the film is, and a film that
       // is already there stops.
-      this.scrubber.addEventListener("pointerdown", () => this.pause());
+      let before;
+      this.scrubber.addEventListener("pointerdown", () => {
+        this.pause();
+        before = this.at;
+      });
+      // A finger that scrolls the page had moved it when it came down.
+      this.scrubber.addEventListener("pointercancel", () => this.go(before));
       this.scrubber.addEventListener("keydown", ({ key }) => {
         if (/^(Arrow|Page|Home|End)/.test(key)) this.pause();
       });

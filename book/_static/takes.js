@@ -54,6 +54,10 @@
         this.playing ? this.pause() : this.play(),
       );
       this.slider.addEventListener("input", () => this.seek(Number(this.slider.value)));
+      // A finger that scrolls the page had moved it when it came down.
+      let before;
+      this.slider.addEventListener("pointerdown", () => (before = this.place));
+      this.slider.addEventListener("pointercancel", () => this.seek(before));
       for (const choice of this.choices) {
         choice.addEventListener("change", () => {
           this.choose();

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from visiting import PHONE, pages
+from visiting import PHONE, pages, swipe
 
 from book import SITE
 
@@ -247,3 +247,31 @@ def test_a_picture_opens_large_by_tap_and_by_keyboard(phone: Page, address: str)
     # Two fingers enlarge whatever there is.
     viewport = phone.locator('meta[name="viewport"]').first.get_attribute("content")
     assert not re.search("user-scalable|maximum-scale", viewport or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "which"), [("separation", ".takes-place"), ("gradient", ".film-scrubber")]
+)
+def test_a_player_is_set_across_and_lets_a_finger_scroll(
+    phone: Page, address: str, name: str, which: str
+):
+    phone.goto(f"{address}{name}.html")
+    place = phone.locator(which).first
+    place.evaluate("e => e.scrollIntoView({block: 'center', behavior: 'instant'})")
+    expect(place).to_be_enabled()
+    size = place.bounding_box()
+    assert size
+    x, y = size["x"] + size["width"] / 4, size["y"] + size["height"] / 2
+    before = phone.evaluate("scrollY")
+    swipe(phone, x, y, 0, size["width"] / 4)
+    middle = float(place.get_attribute("max") or 0) / 2
+    phone.wait_for_function(
+        "([which, middle]) => Math.abs(document.querySelector(which).value - middle)"
+        " < middle / 4",
+        arg=[which, middle],
+    )
+    assert phone.evaluate("scrollY") == before
+    set_to = place.input_value()
+    swipe(phone, x, y, 150)
+    phone.wait_for_function("from => scrollY > from + 50", arg=before)
+    expect(place).to_have_value(set_to)

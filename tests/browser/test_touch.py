@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
-from visiting import DESKTOP, FIND_OVERFLOW, PHONE, Form, listen
+from visiting import DESKTOP, FIND_OVERFLOW, PHONE, Form, listen, swipe
 
 from book import ROOT, SITE, glued, source, table_of_contents, with_cells
 from descent.page.explorable.bundle import explorable_modules, explorable_names
@@ -335,23 +335,6 @@ FIND_HIDDEN = """async box => {
     }
     return found;
 }"""
-
-
-def swipe(page: Page, x: float, y: float, by: float, across: float = 0) -> None:
-    """Put a finger down and pull it upward, or across too, and lift it."""
-    session = page.context.new_cdp_session(page)
-
-    def touch(kind: str, *points: dict[str, float]) -> None:
-        session.send(
-            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)}
-        )
-
-    touch("touchStart", {"x": x, "y": y})
-    for part in range(1, 9):
-        there = {"x": x + across * part / 8, "y": y - by * part / 8}
-        touch("touchMove", there)
-    touch("touchEnd")
-    session.detach()
 
 
 @each

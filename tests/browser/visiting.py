@@ -78,6 +78,23 @@ def listen(page: Page, host: str) -> list[str]:
     return problems
 
 
+def swipe(page: Page, x: float, y: float, by: float, across: float = 0) -> None:
+    """Put a finger down and pull it upward, or across too, and lift it."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        session.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)}
+        )
+
+    touch("touchStart", {"x": x, "y": y})
+    for part in range(1, 9):
+        there = {"x": x + across * part / 8, "y": y - by * part / 8}
+        touch("touchMove", there)
+    touch("touchEnd")
+    session.detach()
+
+
 def wait_for_late_script(page: Page, name: str) -> None:
     """Wait for the script that a page asks for when it is there; 404 has none."""
     if name != "404":
