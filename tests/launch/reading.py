@@ -19,6 +19,8 @@ _MARKDOWN = (
 
 # Opens the alternative text of a figure.
 WORDS = "The figure in words"
+# Stands where the page has a player, and the notebook no cell with the sounds.
+INSTEAD_OF_PLAYER = "Listen on the page"
 
 
 @cache
@@ -80,6 +82,9 @@ def words_of_notebook(notebook: NotebookNode) -> str:
     for part in soup.select("details"):
         if WORDS in part.get_text():
             part.decompose()
+    for link in soup.select("a"):
+        if link.get_text() == INSTEAD_OF_PLAYER:
+            link.decompose()
     return plain(soup)
 
 
