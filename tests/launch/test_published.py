@@ -157,6 +157,19 @@ def test_answers_that_the_pages_hide_are_not_in_the_notebooks():
 
 
 @cache
+# What a library or a check says in one line, however long.
+SAID_WHOLE = ("Report(", "RuntimeError: ", "Not answered yet: ")
+
+
+@each_chapter
+def test_a_page_shows_printed_lines_whole(name: str):
+    for cell in published(name).cells:
+        for output in cell.get("outputs", ()):
+            lines = output.text.splitlines() if output.output_type == "stream" else ()
+            for line in lines:
+                assert len(line) <= 80 or line.startswith(SAID_WHOLE), (cell.id, line)
+
+
 def places(path: str) -> set[str]:
     """Return the places of a page that a link may lead to."""
     page = LexborHTMLParser((SITE / path).read_text("utf8"))
