@@ -156,7 +156,6 @@ def test_answers_that_the_pages_hide_are_not_in_the_notebooks():
     assert "assert " not in code
 
 
-@cache
 # What a library or a check says in one line, however long.
 SAID_WHOLE = ("Report(", "RuntimeError: ", "Not answered yet: ")
 
@@ -170,6 +169,7 @@ def test_a_page_shows_printed_lines_whole(name: str):
                 assert len(line) <= 80 or line.startswith(SAID_WHOLE), (cell.id, line)
 
 
+@cache
 def places(path: str) -> set[str]:
     """Return the places of a page that a link may lead to."""
     page = LexborHTMLParser((SITE / path).read_text("utf8"))
