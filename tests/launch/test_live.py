@@ -198,7 +198,7 @@ def test_a_reader_by_keyboard_solves_an_exercise(page: Page, at_home: Home):
     expect_said(page, "Python is ready")
     expect(editor).to_have_value(typed)
     expect(editor).to_be_focused()
-    page.get_by_role("button", name="Back to the book's code").click()
+    page.get_by_role("button", name="Back to the book’s code").click()
     book = nbformat.read(SITE / LIVE / "line.ipynb", as_version=4).cells
     shown = [cell.source for cell in book if ON_PAGE in cell.metadata.tags]
     expect(editor).to_have_value(shown[8])

@@ -113,7 +113,7 @@
 
   async function code() {
     const answer = await fetch(`${up}live/${name}.ipynb`).catch(() => null);
-    if (!answer?.ok) throw new Trouble("This chapter's code could not be loaded. Are you online?");
+    if (!answer?.ok) throw new Trouble("This chapter’s code could not be loaded. Are you online?");
     const notebook = await answer.json();
     // Lines end with their ends already, which Thebe does not expect.
     for (const cell of notebook.cells) cell.source = [cell.source].flat().join("");
@@ -142,7 +142,7 @@
 
   const PHASES = {
     waiting: "is looking whether it has what the book needs",
-    fetching: "is fetching the book's package",
+    fetching: "is fetching the book’s package",
     building: "is installing what the book needs, which takes some minutes",
     pushing: "is storing what it has installed",
     built: "has what the book needs",
@@ -268,7 +268,7 @@
       });
       this.editor = make("div", { className: "live-editor" }, this.paper, this.field);
       this.pre.replaceWith(this.editor);
-      this.reset = button("Back to the book's code", () => {
+      this.reset = button("Back to the book’s code", () => {
         this.write(this.source);
         this.field.focus();
       });
@@ -512,7 +512,7 @@
 
   // --- When Python ends -----------------------------------------------------------------
 
-  const KEPT = "The page shows the book's results again, and your code is kept.";
+  const KEPT = "The page shows the book’s results again, and your code is kept.";
 
   class Restarted extends Error {}
 

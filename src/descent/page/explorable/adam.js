@@ -59,7 +59,7 @@ function render({ model, el }) {
       label: "The plane of both memories. Dark pairs arrive soon; those without color not within 300 steps.",
       logX: true,
       logY: true,
-      dot: "Adam's two memories",
+      dot: "Adam’s two memories",
       from: beta,
       to: memory,
     },

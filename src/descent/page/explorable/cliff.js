@@ -66,7 +66,7 @@ function render({ model, el }) {
   map.onPoint(place);
   shell.slider("rate", "Learning rate α", { log: true });
   shell.slider("threshold", "Threshold (clipped)", { log: true });
-  shell.slider("p", "AutoClip's percentile p", { step: 1 });
+  shell.slider("p", "AutoClip’s percentile p", { step: 1 });
   shell.slider("t", "Step", { format: String });
   const table = html("table", { class: "ex-table" });
   shell.plots.after(table);

@@ -33,7 +33,7 @@ function render({ model, el }) {
     plot.onPoint((x) => state.set({ step: x }));
   }
   shell.slider("threshold", "Fixed threshold", { log: true });
-  shell.slider("p", "AutoClip's percentile p", { step: 1 });
+  shell.slider("p", "AutoClip’s percentile p", { step: 1 });
   shell.slider("window", "Window", {
     format: (value) => (value >= steps ? "all so far" : `${show(value)} latest`),
   });
@@ -115,12 +115,12 @@ function render({ model, el }) {
     const words = (what) =>
       ({ "as it is": "leaves it as it is", "left out": "leaves the step out", "not a number": "makes the step not a number" })[what] ??
       `shortens it to ${what.slice(2)} of its length`;
-    const guards = nan ? " The fixed threshold is the book's ClipNorm here: PyTorch's clip_grad_norm_ by itself lets a NaN through." : "";
+    const guards = nan ? " The fixed threshold is the book’s ClipNorm here: PyTorch’s clip_grad_norm_ by itself lets a NaN through." : "";
     return (
       `The gradient of step ${step} ${norm}. The fixed threshold ${words(a)}, AutoClip ${words(b)}.${guards} ` +
       `Of the steps that are taken the fixed threshold clips ${show(shares[0])} %, AutoClip ${show(shares[1])} %.` +
       (poisoned
-        ? " The NaN has got into AutoClip's history: no percentile of it is a number any more, and every later step is lost" +
+        ? " The NaN has got into AutoClip’s history: no percentile of it is a number any more, and every later step is lost" +
           (span === Infinity ? "." : " until the NaN has left the window.")
         : "")
     );

@@ -22,7 +22,7 @@ const GROUNDS = {
   bowl: { name: "bowl", xs: [-4, 4], ys: [-3, 3], start: [-3, 2], target: 0.01 },
   ravine: { name: "ravine", xs: [-10, 4], ys: [-1.5, 1.5], start: [-9, 1], target: 0.01 },
   saddle: { name: "saddle", xs: [-3, 3], ys: [-2, 2], start: [-2.5, 0.05], target: 0.01 },
-  rosenbrock: { name: "Rosenbrock's banana", xs: [-2, 2], ys: [-1, 3], start: [-1.2, 1], target: 0.1 },
+  rosenbrock: { name: "Rosenbrock’s banana", xs: [-2, 2], ys: [-1, 3], start: [-1.2, 1], target: 0.1 },
   line: { name: "the line, L1 loss", xs: [-2, 4], ys: [-3, 3], target: 0.1 },
 };
 
