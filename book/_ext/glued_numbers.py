@@ -20,7 +20,7 @@ from sphinx.application import Sphinx
 import order
 
 _GLUED = re.compile(r"\{glue:text\}`([^`]*)`")
-_BELOW_ZERO = re.compile(r"^-(?=[\d.])")
+_BELOW_ZERO = re.compile(r"(?<![\w.)])-(?=\.?\d)")
 
 
 def glued_text(notebook: NotebookNode) -> dict[str, str]:

@@ -76,7 +76,7 @@ def _block(translator: Any, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
-def glue(part: nodes.Element) -> None:
+def bind(part: nodes.Element) -> None:
     """Put formulas into one box with the punctuation that stands at them.
 
     Parameters
@@ -95,7 +95,7 @@ def glue(part: nodes.Element) -> None:
         opens, closes = _BEFORE.search(before), _AFTER.search(after)
         if not (opens or closes) or len(formula.astext()) > LONG:
             continue
-        box = nodes.inline("", "", classes=["glued"])
+        box = nodes.inline("", "", classes=["bound"])
         parent[place] = box
         if closes:
             parent[place + 1] = nodes.Text(after[closes.end() :])
@@ -107,8 +107,8 @@ def glue(part: nodes.Element) -> None:
             box += nodes.Text(closes[0])
 
 
-def _glue_all(app: Sphinx, doctree: nodes.document, name: str) -> None:
-    glue(doctree)
+def _bind_all(app: Sphinx, doctree: nodes.document, name: str) -> None:
+    bind(doctree)
 
 
 def _note_formulas(
@@ -124,6 +124,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Take the place of Sphinx's renderer, which loads MathJax from a CDN."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.config["html_math_renderer"] = "mathml"
-    app.connect("doctree-resolved", _glue_all, priority=order.GLUED_FORMULAS)
+    app.connect("doctree-resolved", _bind_all, priority=order.BOUND_FORMULAS)
     app.connect("html-page-context", _note_formulas, priority=order.FORMULAS)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -54,7 +54,7 @@ ANSWERS              `answers`      puts nodes ``answer_form`` and ``exercise_pl
                                     which becomes its id in the notebook
 LIVE_BUTTON          `live`         a button below the title of a chapter with cells
 PDF_PLACE            `pdf`          ends the landing page with a link or its place
-GLUED_FORMULAS       `mathematics`  binds formulas to the punctuation beside them
+BOUND_FORMULAS       `mathematics`  binds formulas to the punctuation beside them
 ===================  =============  ================================================
 
 ``html-page-context``: a page's template is about to be filled.
@@ -113,7 +113,7 @@ SOUNDS = 510
 ANSWERS = 515
 LIVE_BUTTON = 517
 PDF_PLACE = 520
-GLUED_FORMULAS = 530
+BOUND_FORMULAS = 530
 
 NOTEBOOKS = 502
 ASSETS = 890

@@ -7,7 +7,7 @@
 (() => {
   "use strict";
   const KEY = "descent-answers";
-  const THOUSANDS = /^[+-]?\d{1,3}(,\d{3})+(?=$|\.)/;
+  const THOUSANDS = /^[+-]?[1-9]\d{0,2}(,\d{3})+(?=$|\.)/;
   const NUMBER = /^([+-]?)(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
   const kept = () => {
@@ -107,7 +107,7 @@
       const texts = fields.map((field) =>
         field.value
           .trim()
-          .replace("−", "-")
+          .replaceAll("−", "-")
           .replace(THOUSANDS, (digits) => digits.replaceAll(",", "")),
       );
       const sentence = judge(asked, texts);

@@ -9,7 +9,7 @@ from fontTools.ttLib import TTFont
 from selectolax.lexbor import LexborHTMLParser
 
 from book import SITE
-from mathematics import glue, to_mathml
+from mathematics import bind, to_mathml
 
 
 def letters(mathml):
@@ -138,7 +138,7 @@ def test_a_formula_keeps_the_punctuation_beside_it(before, after, together):
     text = nodes.paragraph("", "", nodes.Text(before), nodes.math("", "x"))
     text += [nodes.Text(after), nodes.math("", "y"), nodes.Text(" ends")]
     whole = text.astext()
-    glue(text)
-    (box,) = (box for box in text.findall(nodes.inline) if "glued" in box["classes"])
+    bind(text)
+    (box,) = (box for box in text.findall(nodes.inline) if "bound" in box["classes"])
     assert box.astext() == together
     assert text.astext() == whole

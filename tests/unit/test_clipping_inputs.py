@@ -441,6 +441,8 @@ def test_what_is_assigned_later_is_checked_too():
     assert fixed([parameter(3.0)]).threshold == 2
     with pytest.raises(ValueError, match="must not be 'raise' with capturable"):
         AutoClip(capturable=True).nonfinite = "raise"
+    with pytest.raises(AttributeError, match="capturable must not be assigned to"):
+        AutoClip(nonfinite="raise").capturable = True
 
 
 # --- Versions of the state --------------------------------------------------

@@ -2,8 +2,10 @@
 
 import copy
 import gc
+import linecache
 import math
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -604,6 +606,64 @@ def test_clippers_of_two_halves_listen_to_one_optimizer():
     assert len(seen) == 6
 
 
+def test_an_optimizer_that_another_steps_before_is_heard():
+    served, other = Loop(2.0), quadratic(1.0)
+    served.run(1, lambda _: None)  # its scaler is older than the clipper
+    clip = AutoClip()
+
+    def clip_both(loop):
+        clip([*loop.model.parameters(), other[0]])
+        other[1].step()
+
+    other[0].grad = torch.ones(1).double()
+    with pytest.raises(RuntimeError, match=ADVICE):
+        served.run(3, clip_both)
+    assert clip.history.size == 1
+
+
+def test_an_optimizer_that_comes_after_the_first_call_is_heard():
+    served = Loop(2.0)
+    served.run(1, lambda _: None)
+    del served.optimizer  # its parameters are nobody's when the clipper is called
+    gc.collect()
+    clip = AutoClip()
+    loss = served.model(torch.ones(1, 4)).sum()
+    served.scaler.scale(loss).backward()
+    clip(served.model)
+    served.optimizer = torch.optim.SGD(served.model.parameters(), lr=0.01)
+    with pytest.raises(RuntimeError, match=ADVICE):
+        served.run(3, lambda loop: clip(loop.model))
+
+
+def test_clippers_that_are_gone_leave_one_hook():
+    earlier = Loop(2.0)
+    earlier.run(2, lambda _: None)
+    weight, optimizer = quadratic(1.0)
+    for _ in range(5):
+        weight.grad = torch.ones(1).double()
+        AutoClip()([weight])
+    assert len(optimizer._optimizer_step_pre_hooks) == 1
+
+
+def test_threads_may_step_one_optimizer():
+    weight = quadratic(1.0)[0]
+    optimizer, clip = Derived([weight], lr=0.0), AutoClip()
+    clip.attach(optimizer)
+    weight.grad = torch.ones(1).double()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: optimizer.step(), range(40)))
+    optimizer.step()
+    assert clip.history.size == 41
+
+
+def test_a_program_without_a_name_is_warned():
+    with pytest.warns(SkippedStepsWarning):
+        exec(
+            "for _ in range(25): clip([parameter(math.nan)])",
+            {"clip": AutoClip(), "parameter": parameter, "math": math},
+        )
+
+
 def test_every_clipper_warns_and_names_the_line_that_clips():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
@@ -617,4 +677,9 @@ def test_every_clipper_warns_and_names_the_line_that_clips():
             weight.grad.fill_(math.nan)
             optimizer.step()
     assert [warning.filename for warning in caught] == [__file__] * 4
+    lines = [linecache.getline(__file__, warning.lineno) for warning in caught]
+    assert [line.strip() for line in lines] == [
+        *["clip([parameter(math.nan)])"] * 3,
+        "optimizer.step()",
+    ]
     assert all(warning.category is SkippedStepsWarning for warning in caught)

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.optim import LBFGS, Optimizer
 
-from descent.clipping.scalers import innermost
+from descent.clipping.scalers import innermost, nest
 
 __all__ = ["Attachment"]
 
@@ -49,7 +49,7 @@ class Attachment:
                 "optimizer must be one that calls hooks before its steps, got "
                 f"{type(inner).__name__}: attach to the optimizer that it wraps"
             )
-        if _moves_more(optimizer, inner):
+        if any(_moves_more(outer, inner) for outer in nest(optimizer)):
             raise ValueError(
                 "optimizer must move no other parameters than the one inside it, got "
                 f"{type(optimizer).__name__} around {type(inner).__name__}: clip the "
@@ -72,13 +72,9 @@ class Attachment:
                 "optimizer anew"
             )
         self.report: Any = None
-        self._depth = 0
         self._clipper = clipper
         self._optimizer = weakref.ref(inner)
-        self._handles = (
-            inner.register_step_pre_hook(self._before_step),
-            inner.register_step_post_hook(self._after_step),
-        )
+        self._handle = inner.register_step_pre_hook(self._before_step)
         clipper._attachment = _attached[inner] = self
 
     @property
@@ -88,8 +84,7 @@ class Attachment:
 
     def remove(self) -> None:
         """Clip no longer. The clipper keeps its history; a second time does nothing."""
-        for handle in self._handles:
-            handle.remove()
+        self._handle.remove()
         optimizer = self._optimizer()
         if optimizer is not None and _attached.get(optimizer) is self:
             del _attached[optimizer]
@@ -106,12 +101,9 @@ class Attachment:
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Clip, or have the closure that computes the gradients clip."""
-        self._depth += 1
-        if self._depth > 1:
-            # A step that ends in an error is never heard of again: look.
-            self._depth = _steps_under_way(optimizer, sys._getframe(1))
-            if self._depth > 1:
-                return None
+        # Not by counting: of a step that ends in an error nobody hears again.
+        if _steps_under_way(optimizer, sys._getframe(1)) > 1:
+            return None
         # The optimizer itself may come first among the arguments.
         place = 1 if args and args[0] is optimizer else 0
         closure = args[place] if len(args) > place else kwargs.get("closure")
@@ -136,9 +128,6 @@ class Attachment:
         if len(args) > place:
             return (*args[:place], clipped_closure, *args[place + 1 :]), kwargs
         return args, {**kwargs, "closure": clipped_closure}
-
-    def _after_step(self, *_: object) -> None:
-        self._depth -= 1
 
     def _clip(self, optimizer: Optimizer) -> None:
         scale = getattr(optimizer, "grad_scale", None)

@@ -157,6 +157,11 @@ class AutoClip(NormClipper):
                 f"that it asks for. To go on with another: clip.load_state_dict("
                 f"clip.state_dict() | {{{name!r}: {value!r}}})"
             )
+        if name == "capturable" and name in self.__dict__:
+            raise AttributeError(
+                "capturable must not be assigned to, as the history lies elsewhere "
+                "then: make a new clipper, and load this one's state into it"
+            )
         if name == "nonfinite":
             self._refuse_to_raise(value)
         super().__setattr__(name, value)

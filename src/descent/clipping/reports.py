@@ -36,7 +36,7 @@ class SkippedStepsWarning(UserWarning):
 def warn_of_skips(count: int) -> None:
     """Warn who called a clipper that so many steps in a row had no finite norm."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals["__name__"].startswith(_PASSED_THROUGH):
+    while frame is not None and _module(frame).startswith(_PASSED_THROUGH):
         frame = frame.f_back
     # Not by `warn`: of several clippers that one line calls it shows the first alone.
     warnings.warn_explicit(
@@ -47,8 +47,13 @@ def warn_of_skips(count: int) -> None:
         SkippedStepsWarning,
         filename=frame.f_code.co_filename if frame else __file__,
         lineno=frame.f_lineno if frame else 1,
-        module=frame.f_globals["__name__"] if frame else __name__,
+        module=_module(frame) if frame else __name__,
     )
+
+
+def _module(frame: FrameType) -> str:
+    """Return the name of a frame's module, if it has one."""
+    return frame.f_globals.get("__name__") or "<unknown>"
 
 
 class Report(NamedTuple):

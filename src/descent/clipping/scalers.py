@@ -39,7 +39,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler, OptState
 from torch.optim import Optimizer
 
-__all__ = ["ScalerWatch", "innermost"]
+__all__ = ["ScalerWatch", "innermost", "nest"]
 
 _ADVICE = (
     "Call scaler.unscale_(optimizer) before clipping, or pass scaler=scaler to the "
@@ -74,15 +74,15 @@ def _scalers() -> list[GradScaler]:
 
 def innermost(optimizer: Any) -> Any:
     """Return the optimizer inside of wrappers."""
-    return _nest(optimizer)[-1]
+    return nest(optimizer)[-1]
 
 
-def _nest(optimizer: Any) -> list[Any]:
+def nest(optimizer: Any) -> list[Any]:
     """Return an optimizer and, from the outside in, those that it wraps."""
-    nest = [optimizer]
-    while isinstance(getattr(nest[-1], "optimizer", None), Optimizer):
-        nest.append(nest[-1].optimizer)
-    return nest
+    found = [optimizer]
+    while isinstance(getattr(found[-1], "optimizer", None), Optimizer):
+        found.append(found[-1].optimizer)
+    return found
 
 
 def _owners(parameters: Iterable[Tensor]) -> tuple[list[Optimizer], list[Optimizer]]:
@@ -91,8 +91,8 @@ def _owners(parameters: Iterable[Tensor]) -> tuple[list[Optimizer], list[Optimiz
     owners: list[Optimizer] = []
     others: list[Optimizer] = []
     # What a wrapper wraps need not be among them.
-    nests = map(_nest, _alive(Optimizer))
-    for optimizer in {id(one): one for nest in nests for one in nest}.values():
+    nests = map(nest, _alive(Optimizer))
+    for optimizer in {id(one): one for found in nests for one in found}.values():
         moves = any(
             id(parameter) in wanted
             for group in getattr(optimizer, "param_groups", ())
@@ -127,9 +127,6 @@ class ScalerWatch:
         # The scalers that were seen to serve these optimizers, and not to.
         self._serving: weakref.WeakSet[GradScaler] = weakref.WeakSet()
         self._innocent: weakref.WeakSet[GradScaler] = weakref.WeakSet()
-        # The optimizers whose steps are heard, and whether the next one matters.
-        self._heard: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-        self._listens = False
 
     def scale_of(
         self,
@@ -171,7 +168,7 @@ class ScalerWatch:
                 "anything: call scaler.scale(loss).backward()"
             )
         if optimizer is not None:
-            found = _nest(optimizer)
+            found = nest(optimizer)
         else:
             touched = {
                 identity
@@ -264,29 +261,27 @@ class ScalerWatch:
                 "gradients must be unscaled before they are clipped: a live gradient "
                 f"scaler has scaled a loss and not unscaled them. {_ADVICE}"
             )
-        if not self._listens:
-            self._listens = True
-            for optimizer in {id(one): one for one in map(innermost, known)}.values():
-                self._listen(optimizer)
+        for optimizer in {id(one): one for one in map(innermost, known)}.values():
+            self._listen(optimizer)
 
     def _listen(self, optimizer: Optimizer) -> None:
         """Find out, at the next step of an optimizer, which scalers serve it."""
-        hooks = getattr(optimizer, "_optimizer_step_pre_hooks", None)
-        if hooks is None or optimizer in self._heard:
-            return
-        self._heard.add(optimizer)
-        watch = weakref.ref(self)
-
-        def hook(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if optimizer not in _listeners:
+            if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+                return  # a wrapper of the kind that calls none
+            _listeners[optimizer] = weakref.WeakSet()
             # It stays: PyTorch walks over the hooks, of which none may go meanwhile.
-            listener = watch()
-            if listener is not None and listener._listens:
-                listener._hear(optimizer)
+            optimizer.register_step_pre_hook(_tell)
+        _listeners[optimizer].add(self)
 
-        optimizer.register_step_pre_hook(hook)
+    def hear(self, optimizer: Optimizer) -> None:
+        """Note which scalers serve an optimizer that is about to step.
 
-    def _hear(self, optimizer: Optimizer) -> None:
-        self._listens = False
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            The optimizer, which is inside of its wrappers.
+        """
         owners = [one for one in (ref() for ref in self._owners) if one is not None]
         same = [one for one in owners if innermost(one) is optimizer]
         unscales_itself = getattr(optimizer, "grad_scale", None) is not None
@@ -295,6 +290,21 @@ class ScalerWatch:
                 self._serving.add(scaler)
             else:
                 self._innocent.add(scaler)
+
+
+# Who wants to hear of the next step of an optimizer.
+_listeners: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[ScalerWatch]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _tell(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    """Let those hear who wait for a step of an optimizer, once."""
+    waiting = [*_listeners.get(optimizer, ())]
+    if waiting:
+        _listeners[optimizer].clear()
+    for watch in waiting:
+        watch.hear(optimizer)
 
 
 def _stages(scaler: GradScaler, optimizers: list[Any]) -> dict[int, OptState]:

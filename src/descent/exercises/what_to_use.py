@@ -44,7 +44,7 @@ def check_diagnose(diagnose: Callable[[np.ndarray], str]) -> None:
             "oscillates",
         ),
         ("a loss that ends five times as high", 1 + 0.04 * steps, "oscillates"),
-        ("a loss that ends a hundred times as high", 1.05**steps, "diverged"),
+        ("a loss that ends more than a hundred times as high", 1.05**steps, "diverged"),
         (
             "a loss that falls, with one needle",
             np.maximum(10 - steps, 1.0) + 200 * (steps == 50),
