@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -553,9 +554,11 @@ WITH_HANDLES = [
     for name, text in explorable_modules().items()
     if name in EXPLORABLES and re.search(r"\.handle\(|\bball\(\{", text)
 ]
+# All hold by the same lines of `base.js`: an end of a line, a dot on a map, a ball.
+HELD = WITH_HANDLES if os.environ.get("DESCENT_EVERYTHING") else WITH_HANDLES[::3]
 
 
-@pytest.mark.parametrize("name", WITH_HANDLES)
+@pytest.mark.parametrize("name", HELD)
 def test_a_handle_follows_a_finger_and_the_page_stays(show: Open, name: str):
     page, box = show(name, form=PHONE, has_touch=True)
 
