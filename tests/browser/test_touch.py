@@ -554,7 +554,7 @@ WITH_HANDLES = [
     for name, text in explorable_modules().items()
     if name in EXPLORABLES and re.search(r"\.handle\(|\bball\(\{", text)
 ]
-# All hold by the same lines of `base.js`: an end of a line, a dot on a map, a ball.
+# All hold by the same lines of `base.js`.
 HELD = WITH_HANDLES if os.environ.get("DESCENT_EVERYTHING") else WITH_HANDLES[::3]
 
 
