@@ -21,7 +21,6 @@ _CONVERTER = LatexToMathML(fancy_error=False)
 _BEFORE = re.compile(r"(?:[(\[“‘≈~−+-]|± ?)+$")
 _AFTER = re.compile(r"^[^\s\w(\[“‘—]+")
 
-
 # A formula of so many letters is a line of a phone by itself.
 LONG = 40
 
@@ -89,8 +88,8 @@ def bind(part: nodes.Element) -> None:
         place = parent.index(formula)
         around = [parent[i : i + 1] if i >= 0 else [] for i in (place - 1, place + 1)]
         before, after = (
-            part[0] if part and isinstance(part[0], nodes.Text) else nodes.Text("")
-            for part in around
+            side[0] if side and isinstance(side[0], nodes.Text) else nodes.Text("")
+            for side in around
         )
         opens, closes = _BEFORE.search(before), _AFTER.search(after)
         if not (opens or closes) or len(formula.astext()) > LONG:

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.optim import LBFGS, Optimizer
 
-from descent.clipping.scalers import innermost, nest
+from descent.clipping.scalers import nest
 
 __all__ = ["Attachment"]
 
@@ -38,7 +38,8 @@ class Attachment:
     """
 
     def __init__(self, clipper: Any, optimizer: Optimizer) -> None:
-        inner = innermost(optimizer)  # a wrapper's own hooks might never be called
+        nested = nest(optimizer)
+        inner = nested[-1]  # a wrapper's own hooks might never be called
         if not isinstance(inner, Optimizer):
             raise TypeError(
                 "optimizer must be a torch.optim.Optimizer, got "
@@ -49,7 +50,7 @@ class Attachment:
                 "optimizer must be one that calls hooks before its steps, got "
                 f"{type(inner).__name__}: attach to the optimizer that it wraps"
             )
-        if any(_moves_more(outer, inner) for outer in nest(optimizer)):
+        if any(_moves_more(outer, inner) for outer in nested[:-1]):
             raise ValueError(
                 "optimizer must move no other parameters than the one inside it, got "
                 f"{type(optimizer).__name__} around {type(inner).__name__}: clip the "

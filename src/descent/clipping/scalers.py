@@ -203,6 +203,10 @@ class ScalerWatch:
             found = self._look(parameters)
         return [one for one in found if one is not None]
 
+    def _live_owners(self) -> list[Any]:
+        """Return those who moved the parameters when they were last looked for."""
+        return [one for one in (ref() for ref in self._owners) if one is not None]
+
     def _look(self, parameters: list[Tensor]) -> list[Any]:
         """Look through all optimizers, and remember which move the parameters."""
         owners, others = _owners(parameters)
@@ -234,7 +238,7 @@ class ScalerWatch:
             self._look(parameters)
             if finite:
                 self._innocent.clear()  # its next step proves it again
-        known = [one for one in (ref() for ref in self._owners) if one is not None]
+        known = self._live_owners()
         if any(_unscaled(scaler, known) for scaler in scalers):
             return  # whatever overflowed, that scaler knows
         for scaler in scalers:
@@ -282,7 +286,7 @@ class ScalerWatch:
         optimizer : torch.optim.Optimizer
             The optimizer, which is inside of its wrappers.
         """
-        owners = [one for one in (ref() for ref in self._owners) if one is not None]
+        owners = self._live_owners()
         same = [one for one in owners if innermost(one) is optimizer]
         unscales_itself = getattr(optimizer, "grad_scale", None) is not None
         for scaler in _scalers():
